@@ -1,0 +1,439 @@
+//! One thread owns one consumer.
+//!
+//! It polls librdkafka's main queue for rebalances and commits, takes records from each
+//! partition's own queue as far as the role has appetite, and commits each partition's
+//! frontier: one asynchronous commit at a time, the next [`COMMIT_INTERVAL`] after its answer.
+//! A record's offset is finished when its [`Ticket`] says so, in any order.
+//!
+//! A partition is waited on by not polling its queue, never by `pause`, which would throw away
+//! what is prefetched. Intake stops while [`LoopConfig::max_unfinished`] records or
+//! [`LoopConfig::max_unfinished_bytes`] bytes are under way; the main queue is served always.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use pipeline::tracker::Tracker;
+use rdkafka::consumer::base_consumer::BaseConsumer;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use tokio_util::sync::CancellationToken;
+
+use crate::assignment::{Assigned, Assignment, frontiers};
+use crate::rebalance::{Callbacks, Change};
+use crate::record::Record;
+use crate::settings::BROKER_TIMEOUT;
+use crate::ticket::{Ending, LoopHandle};
+use crate::{KafkaSettings, PartitionKey, Ticket, client};
+
+/// Between the answer to a commit and the next commit.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest time between two looks at the main queue.
+const MAIN_QUEUE_INTERVAL: Duration = Duration::from_millis(50);
+/// Records taken from one partition before the next one has its turn.
+const TURN: usize = 64;
+/// How long a revoked partition's running records may go on before it is handed over.
+const REVOKE_GRACE: Duration = Duration::from_secs(1);
+
+/// Which records a loop reads, and how much of it may be under way.
+#[derive(Debug, Clone)]
+pub struct LoopConfig {
+    /// The thread's name, at most 15 bytes are shown by Linux.
+    pub name: &'static str,
+    pub group: String,
+    pub topics: Vec<String>,
+    pub max_unfinished: usize,
+    pub max_unfinished_bytes: usize,
+    /// How long running records may go on after a shutdown was asked for.
+    pub drain_timeout: Duration,
+}
+
+/// Whether a role can take a partition's next record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appetite {
+    Take,
+    /// Not before this instant.
+    Until(Instant),
+    /// Not before something has changed; the role is asked again in its next turn.
+    Later,
+}
+
+/// A role's decisions, made on the loop's thread. Nothing here may block for long: a rebalance
+/// waits for it.
+pub trait Role: Send {
+    /// The offset to read each newly assigned partition from, where the role keeps it itself;
+    /// `None` is the group's committed offset. May block while the role's own store is away,
+    /// and gives up when `shutdown` is cancelled.
+    ///
+    /// # Errors
+    /// Whatever the loop cannot go on from.
+    fn start_at(
+        &mut self,
+        partitions: &[(String, i32)],
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Vec<Option<i64>>> {
+        let _ = shutdown;
+        Ok(vec![None; partitions.len()])
+    }
+
+    /// Whether the partition's next record can be taken now.
+    fn appetite(&mut self, partition: PartitionKey, now: Instant) -> Appetite {
+        let _ = (partition, now);
+        Appetite::Take
+    }
+
+    /// Takes a record, and the obligation that comes with it.
+    fn take(&mut self, record: Record, ticket: Ticket);
+
+    /// Called once per round, and says when it wants to be called again at the latest.
+    ///
+    /// # Errors
+    /// Whatever the loop cannot go on from.
+    fn turn(&mut self, now: Instant) -> anyhow::Result<Option<Instant>> {
+        let _ = now;
+        Ok(None)
+    }
+
+    /// These partitions go to somebody else, or the process drains: what is queued of them and
+    /// not running is to be forgotten ([`Ticket::forget`]).
+    fn forget(&mut self, partitions: &[PartitionKey]) {
+        let _ = partitions;
+    }
+}
+
+/// Runs a loop on a thread of its own until `shutdown` is cancelled, then drains it.
+///
+/// # Errors
+/// Whatever the loop cannot go on from: a position that the log no longer has, a fatal client
+/// error, a ticket that was dropped. What was under way is then read again by the next owner.
+pub async fn run<R: Role + 'static>(
+    kafka: &KafkaSettings,
+    config: LoopConfig,
+    role: R,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let kafka = kafka.clone();
+    let (ended, when_ended) = tokio::sync::oneshot::channel();
+    thread::Builder::new().name(config.name.to_owned()).spawn(move || {
+        let result = ConsumerLoop::start(&kafka, config, role, shutdown).and_then(|l| l.drive());
+        let _ = ended.send(result);
+    })?;
+    when_ended.await.context("the consumer loop's thread has died")?
+}
+
+struct ConsumerLoop<R> {
+    config: LoopConfig,
+    role: R,
+    shutdown: CancellationToken,
+    consumer: Arc<BaseConsumer<Callbacks>>,
+    assignment: Assignment,
+    handle: LoopHandle,
+    endings: Receiver<Ending>,
+    commit_under_way: bool,
+    next_commit_at: Instant,
+    topic_names: HashMap<String, Arc<str>>,
+    first_partition: usize,
+}
+
+impl<R: Role> ConsumerLoop<R> {
+    fn start(
+        kafka: &KafkaSettings,
+        config: LoopConfig,
+        role: R,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let consumer: BaseConsumer<Callbacks> = client::consumer(kafka, &config.group)
+            .create_with_context(Callbacks::default())
+            .context("create consumer")?;
+        let names: Vec<&str> = config.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&names).context("subscribe consumer")?;
+        let (sender, endings) = channel();
+        Ok(Self {
+            topic_names: config.topics.iter().map(|t| (t.clone(), Arc::from(t.as_str()))).collect(),
+            config,
+            role,
+            shutdown,
+            consumer: Arc::new(consumer),
+            assignment: Assignment::default(),
+            handle: LoopHandle { endings: sender, thread: thread::current() },
+            endings,
+            commit_under_way: false,
+            next_commit_at: Instant::now(),
+            first_partition: 0,
+        })
+    }
+
+    fn drive(mut self) -> anyhow::Result<()> {
+        while !self.shutdown.is_cancelled() {
+            self.serve_main_queue()?;
+            let took = self.take_records()?;
+            self.enter_endings()?;
+            let wanted = self.role.turn(Instant::now())?;
+            self.commit_if_due()?;
+            if !took {
+                self.wait(wanted);
+            }
+        }
+        self.drain()
+    }
+
+    /// Sleeps until something happens: a record arrives, a ticket ends, or the time has come.
+    fn wait(&self, wanted: Option<Instant>) {
+        let wanted = wanted.map_or(MAIN_QUEUE_INTERVAL, |at| at.duration_since(Instant::now()));
+        thread::park_timeout(wanted.min(MAIN_QUEUE_INTERVAL));
+    }
+
+    fn serve_main_queue(&mut self) -> anyhow::Result<()> {
+        let consumer = Arc::clone(&self.consumer);
+        // Each partition has a queue of its own from before its first fetch, so no record
+        // comes this way; what comes is events and errors.
+        while let Some(polled) = consumer.poll(Duration::ZERO) {
+            match polled {
+                Ok(message) => bail!("a record of {} came past its queue", message.topic()),
+                Err(error) => judge(error)?,
+            }
+        }
+        while let Some(change) = consumer.context().next_change() {
+            match change {
+                Change::Assigned(list) => self.assign(list)?,
+                Change::Revoked(list) => self.revoke(&list)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self, mut list: TopicPartitionList) -> anyhow::Result<()> {
+        let partitions: Vec<(String, i32)> =
+            list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect();
+        let own = self.role.start_at(&partitions, &self.shutdown)?;
+        let Some(committed) = self.committed(&list)? else {
+            return Ok(());
+        };
+        for ((topic, partition), own) in partitions.iter().zip(own) {
+            let committed = committed.find_partition(topic, *partition).map(|e| e.offset());
+            let start = match (own, committed) {
+                (Some(own), _) => own,
+                (None, Some(Offset::Offset(committed))) => committed,
+                (None, _) => self.first_start(topic, *partition)?,
+            };
+            list.set_partition_offset(topic, *partition, Offset::Offset(start))?;
+            let mut queue = self
+                .consumer
+                .split_partition_queue(topic, *partition)
+                .with_context(|| format!("split the queue of {topic}/{partition}"))?;
+            let thread = self.handle.thread.clone();
+            queue.set_nonempty_callback(move || thread.unpark());
+            let key = self.assignment.next_key();
+            let topic =
+                self.topic_names.get(topic).cloned().unwrap_or_else(|| topic.as_str().into());
+            self.assignment.add(Assigned {
+                key,
+                topic,
+                partition: *partition,
+                queue,
+                tracker: Tracker::new(start),
+                committed: start,
+                committing: start,
+            });
+        }
+        self.consumer.incremental_assign(&list).context("take the assigned partitions")?;
+        tracing::info!(group = self.config.group, partitions = partitions.len(), "assigned");
+        Ok(())
+    }
+
+    /// The group's offsets; asks until the broker answers. `None` if a shutdown came first.
+    fn committed(&self, list: &TopicPartitionList) -> anyhow::Result<Option<TopicPartitionList>> {
+        while !self.shutdown.is_cancelled() {
+            match self.consumer.committed_offsets(list.clone(), BROKER_TIMEOUT) {
+                Ok(committed) => return Ok(Some(committed)),
+                Err(error) => {
+                    tracing::warn!(%error, "the broker did not tell the group's offsets; asking again");
+                    thread::park_timeout(MAIN_QUEUE_INTERVAL);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where a partition begins that the group has never committed: at 0, and only if the log
+    /// still begins there. Anything else would skip accepted work.
+    fn first_start(&self, topic: &str, partition: i32) -> anyhow::Result<i64> {
+        let (low, _) = self
+            .consumer
+            .fetch_watermarks(topic, partition, BROKER_TIMEOUT)
+            .with_context(|| format!("ask where {topic}/{partition} begins"))?;
+        if low != 0 {
+            bail!(
+                "group {} has no offset in {topic}/{partition}, and the log begins at {low}: \
+                 records may have been lost; set the group's offset by hand to go on",
+                self.config.group
+            );
+        }
+        Ok(0)
+    }
+
+    fn revoke(&mut self, list: &TopicPartitionList) -> anyhow::Result<()> {
+        let keys = self.assignment.keys_in(list);
+        self.role.forget(&keys);
+        let deadline = Instant::now() + REVOKE_GRACE;
+        self.wait_for_endings(deadline, |loop_| loop_.assignment.unfinished_of(&keys) > 0)?;
+        let mut removed = self.assignment.remove(list);
+        if !self.consumer.assignment_lost()
+            && let Some(offsets) = frontiers(removed.iter_mut())?
+            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Sync)
+        {
+            // Whoever gets the partitions repeats what is above the last commit.
+            tracing::warn!(%error, "the final commit of revoked partitions failed");
+        }
+        drop(removed);
+        self.consumer.incremental_unassign(list).context("give the revoked partitions up")?;
+        tracing::info!(group = self.config.group, partitions = keys.len(), "revoked");
+        Ok(())
+    }
+
+    /// Enters endings while `waiting` holds and the deadline has not come.
+    fn wait_for_endings(
+        &mut self,
+        deadline: Instant,
+        waiting: impl Fn(&Self) -> bool,
+    ) -> anyhow::Result<()> {
+        self.enter_endings()?;
+        while waiting(self) {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
+            if let Ok(ending) = self.endings.recv_timeout(left) {
+                self.assignment.end(ending)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One round over the partitions; true if a record was taken.
+    fn take_records(&mut self) -> anyhow::Result<bool> {
+        let count = self.assignment.len();
+        let mut took = false;
+        self.first_partition = self.first_partition.wrapping_add(1);
+        for step in 0..count {
+            let index = (self.first_partition + step) % count;
+            for _ in 0..TURN {
+                if !self.has_room() || !self.take_one(index)? {
+                    break;
+                }
+                took = true;
+            }
+        }
+        Ok(took)
+    }
+
+    fn has_room(&self) -> bool {
+        self.assignment.unfinished < self.config.max_unfinished
+            && self.assignment.unfinished_bytes < self.config.max_unfinished_bytes
+    }
+
+    fn take_one(&mut self, index: usize) -> anyhow::Result<bool> {
+        let assigned = self.assignment.at(index);
+        let key = assigned.key;
+        if self.role.appetite(key, Instant::now()) != Appetite::Take {
+            return Ok(false);
+        }
+        let message = match assigned.queue.poll(Duration::ZERO) {
+            None => return Ok(false),
+            Some(Err(error)) => return judge(error).map(|()| false),
+            Some(Ok(message)) => message,
+        };
+        let record = Record::copied(Arc::clone(&assigned.topic), &message);
+        drop(message);
+        assigned.tracker.take(record.offset).with_context(|| {
+            format!("take {}/{} offset {}", record.topic, record.partition, record.offset)
+        })?;
+        let weight = record.weight();
+        self.assignment.unfinished += 1;
+        self.assignment.unfinished_bytes += weight;
+        let ticket = Ticket::new(key, record.offset, weight, self.handle.clone());
+        self.role.take(record, ticket);
+        Ok(true)
+    }
+
+    fn enter_endings(&mut self) -> anyhow::Result<()> {
+        while let Ok(ending) = self.endings.try_recv() {
+            self.assignment.end(ending)?;
+        }
+        Ok(())
+    }
+
+    fn commit_if_due(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
+        if self.commit_under_way {
+            let Some(answer) = self.consumer.context().take_commit_answer() else {
+                return Ok(());
+            };
+            if let Err(error) = &answer {
+                tracing::debug!(%error, "a commit was refused; the next one repeats it");
+            }
+            self.assignment.commit_answered(answer.is_ok());
+            self.commit_under_way = false;
+            self.next_commit_at = now + COMMIT_INTERVAL;
+        }
+        if now < self.next_commit_at {
+            return Ok(());
+        }
+        if let Some(offsets) = self.assignment.start_commit()? {
+            self.consumer.commit(&offsets, CommitMode::Async).context("commit the frontier")?;
+            self.commit_under_way = true;
+        }
+        Ok(())
+    }
+
+    /// Stops intake, gives running records their time, commits what is finished, and leaves
+    /// the group, so that nobody waits for the session to time out.
+    fn drain(mut self) -> anyhow::Result<()> {
+        let keys: Vec<PartitionKey> = self.assignment.iter().map(|a| a.key).collect();
+        self.role.forget(&keys);
+        let deadline = Instant::now() + self.config.drain_timeout;
+        while self.assignment.unfinished > 0 && Instant::now() < deadline {
+            let step = (Instant::now() + MAIN_QUEUE_INTERVAL).min(deadline);
+            self.wait_for_endings(step, |loop_| loop_.assignment.unfinished > 0)?;
+            self.serve_main_queue()?;
+            self.role.turn(Instant::now())?;
+        }
+        if let Some(offsets) = self.assignment.start_commit()?
+            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Sync)
+        {
+            tracing::warn!(%error, "the final commit failed; what is above the last one is repeated");
+        }
+        tracing::info!(
+            group = self.config.group,
+            unfinished = self.assignment.unfinished,
+            "drained"
+        );
+        self.consumer.context().close();
+        Ok(())
+    }
+}
+
+/// Tells errors that librdkafka recovers from by itself from those that nothing recovers from.
+fn judge(error: KafkaError) -> anyhow::Result<()> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Err(error)
+            .context("the log no longer has the position to read from; nothing is skipped"),
+        Some(RDKafkaErrorCode::Fatal) => Err(error).context("the consumer cannot go on"),
+        _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
+            Err(error).context("the consumer cannot go on")
+        }
+        _ => {
+            tracing::debug!(%error, "the consumer reports an error and goes on by itself");
+            Ok(())
+        }
+    }
+}
+
+impl<R> Drop for ConsumerLoop<R> {
+    fn drop(&mut self) {
+        // Also when the loop ends by an error or a panic: closing must not wait for a loop
+        // that no longer serves changes.
+        self.consumer.context().close();
+    }
+}

@@ -1,0 +1,25 @@
+//! Everything that hooklog does with librdkafka, and the only crate that links it.
+//!
+//! - [`consumer_loop`]: one thread owns a consumer; it polls, tracks offsets, commits the
+//!   frontier, and serves rebalances. A role plugs its decisions in.
+//! - [`producer`]: an idempotent producer whose acknowledgements can be awaited, or can finish a
+//!   record.
+//! - [`subscription_table`]: the compacted configuration topic, kept in memory.
+//! - [`topic_setup`]: topics are created and checked before a role starts.
+//!
+//! It deliberately decides nothing about deliveries.
+
+mod assignment;
+mod client;
+pub mod consumer_loop;
+pub mod log_end;
+pub mod producer;
+mod rebalance;
+pub mod record;
+mod settings;
+pub mod subscription_table;
+mod ticket;
+pub mod topic_setup;
+
+pub use crate::settings::{KafkaSettings, Profile};
+pub use crate::ticket::{PartitionKey, Ticket};

@@ -1,0 +1,217 @@
+//! Writes records, and tells when the broker has them.
+//!
+//! A record is written when all in-sync replicas have it (acks=all, idempotent). What becomes
+//! of it is told once: to whoever awaits it, or to the [`Ticket`] whose record caused it.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::{KafkaSettings, Ticket, client};
+
+/// Between two tries to put a record into a full queue, where the record has no deadline.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(20);
+
+/// A record to write.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    pub topic: &'a str,
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+    pub headers: &'a [(&'static str, String)],
+}
+
+/// Where a record was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    pub partition: i32,
+    pub offset: i64,
+}
+
+/// Why a record is not known to be written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ProduceError {
+    /// It was not sent at all: as many bytes as may wait are waiting.
+    #[error("the produce queue is full")]
+    QueueFull,
+    /// It was not acknowledged in time. The broker may have it all the same.
+    #[error("the broker did not acknowledge the record")]
+    Unacknowledged(#[source] KafkaError),
+    /// The broker or the client will never take it.
+    #[error("the record was refused")]
+    Refused(#[source] KafkaError),
+}
+
+/// Writes records. Clones share one client; the last one to go flushes nothing: call
+/// [`Producer::flush`] first.
+#[derive(Clone)]
+pub struct Producer {
+    inner: Arc<ThreadedProducer<Acknowledgements>>,
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Producer")
+    }
+}
+
+/// Who is told what became of a record.
+enum OnAnswer {
+    Tell(oneshot::Sender<Result<Written, ProduceError>>),
+    Finish(Ticket),
+}
+
+struct Acknowledgements {
+    failed: CancellationToken,
+}
+
+impl ClientContext for Acknowledgements {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            tracing::error!(%error, reason, "the producer cannot go on");
+            self.failed.cancel();
+        } else {
+            tracing::debug!(%error, reason, "the producer reports an error and goes on by itself");
+        }
+    }
+}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = Box<OnAnswer>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, on_answer: Box<OnAnswer>) {
+        let answer = match result {
+            Ok(message) => Ok(Written { partition: message.partition(), offset: message.offset() }),
+            Err((error, _)) => Err(classify(error.clone())),
+        };
+        match (*on_answer, answer) {
+            // Nobody waits any more when the request was cancelled.
+            (OnAnswer::Tell(waiting), answer) => drop(waiting.send(answer)),
+            (OnAnswer::Finish(ticket), Ok(_)) => ticket.finish(),
+            (OnAnswer::Finish(ticket), Err(error)) => {
+                tracing::error!(%error, "an effect was not written; its record is read again");
+                drop(ticket);
+            }
+        }
+    }
+}
+
+fn classify(error: KafkaError) -> ProduceError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::QueueFull) => ProduceError::QueueFull,
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::InvalidMessage
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition,
+        ) => ProduceError::Refused(error),
+        _ => ProduceError::Unacknowledged(error),
+    }
+}
+
+impl Producer {
+    /// Creates a client. `timeout` is how long a record may wait for its acknowledgement;
+    /// `None` is without end, for effects that must happen.
+    ///
+    /// # Errors
+    /// Settings that librdkafka refuses.
+    pub fn new(kafka: &KafkaSettings, timeout: Option<Duration>) -> anyhow::Result<Self> {
+        let context = Acknowledgements { failed: CancellationToken::new() };
+        let inner = client::producer(kafka, timeout)
+            .create_with_context(context)
+            .context("create producer")?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Sends a record and returns what is told once the broker has answered.
+    ///
+    /// # Errors
+    /// [`ProduceError::QueueFull`] at once; dropping the returned future does not take the
+    /// record back.
+    pub fn send(
+        &self,
+        message: Message<'_>,
+    ) -> Result<impl Future<Output = Result<Written, ProduceError>> + use<>, ProduceError> {
+        let (tell, told) = oneshot::channel();
+        self.enqueue(message, OnAnswer::Tell(tell)).map_err(|refused| refused.0)?;
+        Ok(async move {
+            let gone = |_| ProduceError::Unacknowledged(KafkaError::Canceled);
+            told.await.map_err(gone).flatten()
+        })
+    }
+
+    /// Writes a record that must be written: waits for room, then for the acknowledgement.
+    ///
+    /// # Errors
+    /// [`ProduceError::Refused`], or a client that cannot go on.
+    pub async fn write(&self, message: Message<'_>) -> Result<Written, ProduceError> {
+        loop {
+            match self.send(message) {
+                Ok(written) => return written.await,
+                Err(ProduceError::QueueFull) => tokio::time::sleep(FULL_QUEUE_PAUSE).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a record whose acknowledgement finishes the ticket; a ticket whose record cannot
+    /// be written is dropped, which stops its loop.
+    ///
+    /// # Errors
+    /// Gives the ticket back if the queue is full.
+    pub fn send_and_finish(&self, message: Message<'_>, ticket: Ticket) -> Result<(), Ticket> {
+        match self.enqueue(message, OnAnswer::Finish(ticket)) {
+            Ok(()) => Ok(()),
+            Err(refused) => match *refused {
+                (ProduceError::QueueFull, OnAnswer::Finish(ticket)) => Err(ticket),
+                (error, _) => {
+                    tracing::error!(%error, topic = message.topic, "an effect cannot be written");
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// Ends when the client has met an error that it cannot go on from.
+    pub fn failed(&self) -> CancellationToken {
+        self.inner.context().failed.clone()
+    }
+
+    /// Waits until everything sent is answered, at most for `timeout`. Blocks.
+    ///
+    /// # Errors
+    /// What was not answered in time.
+    pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.inner.flush(timeout)
+    }
+
+    fn enqueue(
+        &self,
+        message: Message<'_>,
+        on_answer: OnAnswer,
+    ) -> Result<(), Box<(ProduceError, OnAnswer)>> {
+        let mut record = BaseRecord::with_opaque_to(message.topic, Box::new(on_answer))
+            .key(message.key)
+            .payload(message.value);
+        if !message.headers.is_empty() {
+            let room = OwnedHeaders::new_with_capacity(message.headers.len());
+            record = record.headers(message.headers.iter().fold(room, |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value) })
+            }));
+        }
+        self.inner
+            .send(record)
+            .map_err(|(error, record)| Box::new((classify(error), *record.delivery_opaque)))
+    }
+}

@@ -1,0 +1,79 @@
+//! The consumer's callbacks. They record what happened; the loop serves it.
+//!
+//! From the moment a rebalance event is raised until the loop calls `incremental_assign` or
+//! `incremental_unassign`, librdkafka has all partitions of this member paused.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaResult;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+/// A change of the assignment that the loop has not served yet.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Assigned(TopicPartitionList),
+    Revoked(TopicPartitionList),
+}
+
+/// What the callbacks leave for the loop.
+#[derive(Debug, Default)]
+pub(crate) struct Callbacks {
+    changes: Mutex<VecDeque<Change>>,
+    commit_answer: Mutex<Option<KafkaResult<()>>>,
+    closing: AtomicBool,
+}
+
+impl Callbacks {
+    pub(crate) fn next_change(&self) -> Option<Change> {
+        lock(&self.changes).pop_front()
+    }
+
+    pub(crate) fn take_commit_answer(&self) -> Option<KafkaResult<()>> {
+        lock(&self.commit_answer).take()
+    }
+
+    /// From now on nobody serves changes: revocations are carried out in the callback, so that
+    /// closing the consumer ends.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ClientContext for Callbacks {}
+
+impl ConsumerContext for Callbacks {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assigned = err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            let served = if assigned {
+                consumer.incremental_assign(partitions)
+            } else {
+                consumer.incremental_unassign(partitions)
+            };
+            if let Err(error) = served {
+                tracing::debug!(%error, "a rebalance while closing was not served");
+            }
+            return;
+        }
+        let copy = partitions.clone();
+        let change = if assigned { Change::Assigned(copy) } else { Change::Revoked(copy) };
+        lock(&self.changes).push_back(change);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        *lock(&self.commit_answer) = Some(result);
+    }
+}

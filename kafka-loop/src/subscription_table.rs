@@ -1,0 +1,167 @@
+//! The compacted configuration topic, kept in memory.
+//!
+//! A thread follows the topic from its beginning for as long as the process lives. Lookups
+//! touch no network. A record with a lower version than the one in memory is ignored, so it
+//! does not matter in which order a process hears of a change from its own hand and from the
+//! topic.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use pipeline::ids::SubscriptionId;
+use pipeline::subscription::Subscription;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Message, Offset, TopicPartitionList};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{KafkaSettings, client};
+
+/// The longest time between two looks at whether the process is shutting down.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Every subscription that this process knows, deleted ones included.
+#[derive(Debug, Clone)]
+pub struct SubscriptionTable {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    rows: RwLock<HashMap<SubscriptionId, Arc<Subscription>>>,
+    /// Counts changes, so that a waiter can look again.
+    changes: watch::Sender<u64>,
+    complete: watch::Sender<bool>,
+}
+
+impl Default for SubscriptionTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SubscriptionTable {
+    /// An empty table that nobody feeds yet.
+    pub fn new() -> Self {
+        let inner = Inner {
+            rows: RwLock::default(),
+            changes: watch::Sender::new(0),
+            complete: watch::Sender::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The subscription, also if it is deleted.
+    pub fn get(&self, id: SubscriptionId) -> Option<Arc<Subscription>> {
+        self.inner.rows.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Enters a subscription unless a version at least as high is there.
+    pub fn put(&self, subscription: Subscription) {
+        let mut rows = self.inner.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let known = rows.get(&subscription.id).map(|known| known.version);
+        if known.is_none_or(|known| known < subscription.version) {
+            rows.insert(subscription.id, Arc::new(subscription));
+            drop(rows);
+            self.inner.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// The subscription in `version` or a later one, waiting up to `patience` for it to arrive.
+    pub async fn at_least(
+        &self,
+        id: SubscriptionId,
+        version: u64,
+        patience: Duration,
+    ) -> Option<Arc<Subscription>> {
+        let current = || self.get(id).filter(|known| known.version >= version);
+        if let Some(known) = current() {
+            return Some(known);
+        }
+        let mut changes = self.inner.changes.subscribe();
+        let arrived = async {
+            loop {
+                if let Some(known) = current() {
+                    return known;
+                }
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::time::timeout(patience, arrived).await.ok()
+    }
+
+    /// Ends when the topic has been read to the end that it had.
+    pub async fn complete(&self) {
+        let mut complete = self.inner.complete.subscribe();
+        // The sender lives as long as self.
+        let _ = complete.wait_for(|complete| *complete).await;
+    }
+
+    /// Follows the topic until `shutdown` is cancelled.
+    ///
+    /// # Errors
+    /// Whatever the reader cannot go on from.
+    pub async fn follow(
+        &self,
+        kafka: &KafkaSettings,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let topic = kafka.topics.subscriptions();
+        let consumer: BaseConsumer = client::consumer(kafka, &kafka.topics.group("table"))
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest")
+            .create()
+            .context("create the configuration reader")?;
+        let mut place = TopicPartitionList::new();
+        place.add_partition_offset(&topic, 0, Offset::Beginning)?;
+        consumer.assign(&place).context("read the configuration topic")?;
+        let table = self.clone();
+        let (ended, when_ended) = tokio::sync::oneshot::channel();
+        thread::Builder::new().name("subscriptions".to_owned()).spawn(move || {
+            let _ = ended.send(table.read(&consumer, &shutdown));
+        })?;
+        when_ended.await.context("the configuration reader's thread has died")?
+    }
+
+    fn read(&self, consumer: &BaseConsumer, shutdown: &CancellationToken) -> anyhow::Result<()> {
+        while !shutdown.is_cancelled() {
+            match consumer.poll(POLL) {
+                None => {}
+                Some(Ok(message)) => self.enter(message.key(), message.payload()),
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    self.inner.complete.send_replace(true);
+                }
+                Some(Err(error)) if is_fatal(&error) => {
+                    return Err(error).context("read the configuration topic");
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the configuration reader goes on by itself");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&self, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let is_subscription = key.is_some_and(|key| key.starts_with(b"s/"));
+        let (true, Some(value)) = (is_subscription, value) else { return };
+        match Subscription::decode(value) {
+            Ok(subscription) => self.put(subscription),
+            Err(error) => {
+                let key = String::from_utf8_lossy(key.unwrap_or_default()).into_owned();
+                tracing::error!(key, %error, "a subscription's record is not readable");
+            }
+        }
+    }
+}
+
+fn is_fatal(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal)
+}

@@ -1,0 +1,19 @@
+//! What all of hooklog's roles agree on: the record contract, topics, ids, the event filter,
+//! the retry policy, the cascade of delay tiers, and the offset tracker.
+//!
+//! Architecture invariant: this crate is pure. It does no I/O, reads no clock, draws no random
+//! number and does not link librdkafka; whoever calls it passes `now` in.
+
+pub mod cascade;
+pub mod dead_letter;
+pub mod delivery;
+mod delivery_wire;
+pub mod filter;
+pub mod ids;
+pub mod outcome;
+pub mod retry_after;
+pub mod retry_policy;
+pub mod subscription;
+pub mod tier;
+pub mod topics;
+pub mod tracker;
