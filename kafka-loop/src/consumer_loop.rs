@@ -1,7 +1,7 @@
 //! One thread owns one consumer.
 //!
 //! It polls librdkafka's main queue for rebalances and commits, takes records from each
-//! partition's own queue as far as the role has appetite, and commits each partition's
+//! partition's own queue as far as the role wants them, and commits each partition's
 //! frontier: one asynchronous commit at a time, the next [`COMMIT_INTERVAL`] after its answer.
 //! A record's offset is finished when its [`Ticket`] says so, in any order.
 //!
@@ -52,16 +52,6 @@ pub struct LoopConfig {
     pub drain_timeout: Duration,
 }
 
-/// Whether a role can take a partition's next record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Appetite {
-    Take,
-    /// Not before this instant.
-    Until(Instant),
-    /// Not before something has changed; the role is asked again in its next turn.
-    Later,
-}
-
 /// A role's decisions, made on the loop's thread. Nothing here may block for long: a rebalance
 /// waits for it.
 pub trait Role: Send {
@@ -80,10 +70,10 @@ pub trait Role: Send {
         Ok(vec![None; partitions.len()])
     }
 
-    /// Whether the partition's next record can be taken now.
-    fn appetite(&mut self, partition: PartitionKey, now: Instant) -> Appetite {
+    /// Whether the partition's next record can be taken now; asked again in each round.
+    fn wants(&mut self, partition: PartitionKey, now: Instant) -> bool {
         let _ = (partition, now);
-        Appetite::Take
+        true
     }
 
     /// Takes a record, and the obligation that comes with it.
@@ -336,7 +326,7 @@ impl<R: Role> ConsumerLoop<R> {
     fn take_one(&mut self, index: usize) -> anyhow::Result<bool> {
         let assigned = self.assignment.at(index);
         let key = assigned.key;
-        if self.role.appetite(key, Instant::now()) != Appetite::Take {
+        if !self.role.wants(key, Instant::now()) {
             return Ok(false);
         }
         let message = match assigned.queue.poll(Duration::ZERO) {

@@ -19,6 +19,7 @@ pub mod record;
 mod settings;
 pub mod subscription_table;
 mod ticket;
+pub mod topic_reader;
 pub mod topic_setup;
 
 pub use crate::settings::{KafkaSettings, Profile};

@@ -1,0 +1,146 @@
+use bytes::Bytes;
+use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
+use proptest::prelude::*;
+
+use super::*;
+
+pub(crate) fn delivery() -> Delivery {
+    let id = |text: &str| text.parse().unwrap();
+    Delivery {
+        id: id("01935b5e-7f6a-7c61-8d2e-0a1b2c3d4e5f"),
+        subscription_id: "01935b5e-7f6a-7c61-8d2e-0a1b2c3d4e60".parse::<SubscriptionId>().unwrap(),
+        subscription_version: 1,
+        message_id: "01935b5e-7f6a-7c61-8d2e-0a1b2c3d4e5f".parse::<MessageId>().unwrap(),
+        event_type: None,
+        content_type: "application/json".into(),
+        accepted_at: Timestamp::from_second(1_795_000_000).unwrap(),
+        attempt: 1,
+        release: 0,
+        wait: None,
+        replay_of: None::<DeliveryId>,
+        body: Bytes::from_static(b"{}"),
+    }
+}
+
+fn policy() -> RetryPolicy {
+    RetryPolicy::Exponential {
+        base: Duration::from_secs(10),
+        factor: 3.0,
+        longest: Duration::from_secs(900),
+        attempts: 3,
+    }
+}
+
+fn tiers() -> Tiers {
+    Tiers::new([1, 2, 5, 10, 30, 60].map(Duration::from_secs)).unwrap()
+}
+
+fn answered(status: u16) -> Made {
+    made(CallResult::Answered {
+        status,
+        retry_after: None,
+        excerpt: "body".into(),
+        truncated: false,
+    })
+}
+
+fn made(result: CallResult) -> Made {
+    Made {
+        target_url: "https://example.com/".into(),
+        started_at: Timestamp::from_second(1_795_000_001).unwrap(),
+        latency: Duration::from_millis(20),
+        result,
+    }
+}
+
+#[test]
+fn every_2xx_delivers_and_nothing_follows() {
+    for status in 200..300 {
+        let decision = after_call(&delivery(), answered(status), &policy(), &tiers());
+        assert_eq!(decision.outcome.state, State::Delivered);
+        assert_eq!(decision.next, Next::Nothing);
+    }
+}
+
+#[test]
+fn a_failure_waits_in_the_tier_of_its_delay_with_the_attempt_counted() {
+    for status in [100, 199, 300, 302, 400, 404, 408, 425, 429, 500, 503, 999] {
+        let decision = after_call(&delivery(), answered(status), &policy(), &tiers());
+        assert_eq!(decision.outcome.state, State::Retrying, "{status}");
+        assert_eq!(decision.outcome.attempt, 1);
+        let Next::Again { hop: Hop::Hold(tier), delivery: next, queue: Queue::Retries } =
+            decision.next
+        else {
+            panic!("{status} is not retried");
+        };
+        assert_eq!(tier.to_string(), "10s");
+        assert_eq!((next.attempt, next.release), (2, 1));
+        assert_eq!(decision.outcome.next_attempt_at, next.wait.map(|wait| wait.due_at));
+    }
+}
+
+#[test]
+fn the_last_attempt_is_given_up_and_so_is_a_receiver_that_is_gone() {
+    let last = Delivery { attempt: 3, ..delivery() };
+    let decision = after_call(&last, answered(500), &policy(), &tiers());
+    assert_eq!(decision.outcome.state, State::DeadLettered);
+    assert!(matches!(decision.next, Next::DeadLetter { reason: Reason::Exhausted, .. }));
+
+    let decision = after_call(&delivery(), answered(410), &policy(), &tiers());
+    assert!(matches!(decision.next, Next::DeadLetter { reason: Reason::Permanent, .. }));
+}
+
+#[test]
+fn retry_after_raises_the_delay() {
+    let result = CallResult::Answered {
+        status: 503,
+        retry_after: Some(b"60".to_vec()),
+        excerpt: String::new(),
+        truncated: false,
+    };
+    let decision = after_call(&delivery(), made(result), &policy(), &tiers());
+    let Next::Again { delivery: next, .. } = decision.next else { panic!("not retried") };
+    assert!(next.wait.unwrap().delay >= Duration::from_secs(60));
+}
+
+#[test]
+fn a_spill_keeps_the_attempt_and_takes_the_next_release() {
+    let now = Timestamp::from_second(1_795_000_002).unwrap();
+    let second = Duration::from_secs(1);
+    let reason = Reason::ConfigurationBehind;
+    let decision = spill(&delivery(), reason, second, &Tiers::spills(), now);
+    assert_eq!(decision.outcome.kind, Kind::Spill);
+    let Next::Again { hop: Hop::Hold(tier), delivery: next, queue: Queue::Spills } = decision.next
+    else {
+        panic!("not spilled");
+    };
+    assert_eq!(tier.delay(), second);
+    assert_eq!((next.attempt, next.release), (1, 1));
+}
+
+#[test]
+fn a_deleted_subscription_cancels_and_age_expires() {
+    let week = Duration::from_secs(7 * 86_400);
+    let at = |seconds: i64| Timestamp::from_second(1_795_000_000 + seconds).unwrap();
+    assert_eq!(end_without_call(&delivery(), false, week, at(604_800)), None);
+    let expired = end_without_call(&delivery(), false, week, at(604_801)).unwrap();
+    assert!(matches!(expired.next, Next::DeadLetter { reason: Reason::Expired, .. }));
+    let cancelled = end_without_call(&delivery(), true, week, at(1)).unwrap();
+    assert_eq!(cancelled.outcome.state, State::Cancelled);
+    assert_eq!(cancelled.next, Next::Nothing);
+}
+
+proptest! {
+    #[test]
+    fn a_terminal_outcome_and_a_next_record_exclude_each_other(
+        status in 0_u16..1_000, attempt in 1_u32..5, after in any::<Option<Vec<u8>>>(),
+    ) {
+        let delivery = Delivery { attempt, ..delivery() };
+        let result = CallResult::Answered {
+            status, retry_after: after, excerpt: String::new(), truncated: false,
+        };
+        let decision = after_call(&delivery, made(result), &policy(), &tiers());
+        let goes_on = matches!(decision.next, Next::Again { .. });
+        prop_assert_eq!(goes_on, !decision.outcome.state.is_terminal());
+    }
+}

@@ -1,0 +1,144 @@
+//! The head of each tier's partition, held until its time, then sent on.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use kafka_loop::consumer_loop::Role;
+use kafka_loop::producer::{Message, Producer};
+use kafka_loop::record::Record;
+use kafka_loop::{PartitionKey, Ticket};
+use pipeline::cascade::Hop;
+use pipeline::delivery::Delivery;
+use pipeline::tier::Tier;
+use pipeline::topics::Topics;
+
+use crate::hold::{after_tier, remaining};
+use crate::pace::Pace;
+
+/// Before a release is tried again that found the produce queue full.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(20);
+
+/// A topic's place in the cascade.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    tier: Tier,
+    spill: bool,
+}
+
+/// A partition's head, waiting.
+struct Held {
+    record: Record,
+    ticket: Ticket,
+    until: Instant,
+}
+
+pub(crate) struct Scheduler {
+    topics: Topics,
+    deliveries: String,
+    places: HashMap<String, Place>,
+    release_rate: usize,
+    producer: Producer,
+    heads: HashMap<PartitionKey, Held>,
+    paces: HashMap<PartitionKey, Pace>,
+}
+
+impl Scheduler {
+    pub fn new(topics: Topics, release_rate: usize, producer: Producer) -> Self {
+        let mut places = HashMap::new();
+        for tier in topics.tiers().iter() {
+            places.insert(topics.retries(tier), Place { tier, spill: false });
+        }
+        for tier in topics.spill_tiers().iter() {
+            places.insert(topics.spills(tier), Place { tier, spill: true });
+        }
+        Self {
+            deliveries: topics.deliveries(),
+            topics,
+            places,
+            release_rate,
+            producer,
+            heads: HashMap::new(),
+            paces: HashMap::new(),
+        }
+    }
+
+    /// Sends a record on whose time in its tier is over.
+    fn send_on(&mut self, record: Record, ticket: Ticket, now: Instant) {
+        let key = ticket.partition();
+        let (topic, value) = self.destination(&record);
+        let message = Message {
+            topic: &topic,
+            key: record.key.as_deref().unwrap_or_default(),
+            value: &value,
+            headers: &[],
+        };
+        match self.producer.send_and_finish(message, ticket) {
+            Ok(()) => self.pace(key, now).released(now),
+            Err(ticket) => {
+                self.heads.insert(key, Held { record, ticket, until: now + FULL_QUEUE_PAUSE });
+            }
+        }
+    }
+
+    /// Where a record goes, and as what. What cannot be read goes to `deliveries` unchanged,
+    /// where the consumer dead-letters it.
+    fn destination(&self, record: &Record) -> (String, Bytes) {
+        let value = record.value.clone().unwrap_or_default();
+        let place = self.places.get(&*record.topic);
+        let (Some(place), Ok(delivery)) = (place, Delivery::decode(value.clone())) else {
+            return (self.deliveries.clone(), value);
+        };
+        let tiers = if place.spill { self.topics.spill_tiers() } else { self.topics.tiers() };
+        match after_tier(&delivery, tiers, Timestamp::now()) {
+            Hop::Hold(tier) if place.spill => (self.topics.spills(tier), value),
+            Hop::Hold(tier) => (self.topics.retries(tier), value),
+            Hop::Release => (self.deliveries.clone(), Delivery { wait: None, ..delivery }.encode()),
+        }
+    }
+
+    fn pace(&mut self, key: PartitionKey, now: Instant) -> &mut Pace {
+        let rate = self.release_rate;
+        self.paces.entry(key).or_insert_with(|| Pace::new(rate, now))
+    }
+}
+
+impl Role for Scheduler {
+    fn wants(&mut self, partition: PartitionKey, now: Instant) -> bool {
+        !self.heads.contains_key(&partition) && self.pace(partition, now).next_at() <= now
+    }
+
+    fn take(&mut self, record: Record, ticket: Ticket) {
+        let now = Instant::now();
+        let hold = self.places.get(&*record.topic).map_or(Duration::ZERO, |place| {
+            remaining(place.tier, record.appended_at_millis, Timestamp::now())
+        });
+        if hold.is_zero() {
+            self.send_on(record, ticket, now);
+        } else {
+            let until = now + hold;
+            self.heads.insert(ticket.partition(), Held { record, ticket, until });
+        }
+    }
+
+    fn turn(&mut self, now: Instant) -> anyhow::Result<Option<Instant>> {
+        let due: Vec<PartitionKey> =
+            self.heads.iter().filter(|(_, held)| held.until <= now).map(|(key, _)| *key).collect();
+        for key in due {
+            if let Some(held) = self.heads.remove(&key) {
+                self.send_on(held.record, held.ticket, now);
+            }
+        }
+        Ok(self.heads.values().map(|held| held.until).min())
+    }
+
+    fn forget(&mut self, partitions: &[PartitionKey]) {
+        for key in partitions {
+            self.paces.remove(key);
+            if let Some(held) = self.heads.remove(key) {
+                held.ticket.forget();
+            }
+        }
+    }
+}
