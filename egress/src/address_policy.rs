@@ -46,8 +46,7 @@ const DENIED_IPV4: [Block<Ipv4Net>; 19] = [
     v4(168, 63, 129, 16, 32, "Azure's platform services"),
 ];
 
-const GLOBAL_UNICAST: Ipv6Net =
-    Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+const GLOBAL_UNICAST: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 const DENIED_IPV6: [Block<Ipv6Net>; 6] = [
     v6(0x2001, 0, 0, 23, "protocol assignments and Teredo, RFC 2928"),
@@ -75,10 +74,12 @@ mod tests {
         denied_block(ip.parse().unwrap()).is_none()
     }
 
+    type Neighbours = &'static [(&'static str, bool)];
+
     /// Each block of the contract: first, last, the address before and the one after it, and
     /// whether those two are public. Written out rather than computed, so that a wrong prefix
     /// length in the table cannot also be wrong here.
-    const BLOCKS: &[(&str, &str, &[(&str, bool)])] = &[
+    const BLOCKS: &[(&str, &str, Neighbours)] = &[
         ("0.0.0.0", "0.255.255.255", &[("1.0.0.0", true)]),
         ("10.0.0.0", "10.255.255.255", &[("9.255.255.255", true), ("11.0.0.0", true)]),
         ("100.64.0.0", "100.127.255.255", &[("100.63.255.255", true), ("100.128.0.0", true)]),

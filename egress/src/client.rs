@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Request, redirect};
 
 use crate::resolver::{Lookup, SystemLookup, VettingResolver, with_dialled_port};
@@ -63,8 +63,11 @@ pub struct Response {
 /// The client cannot be built; nothing can be delivered until a human acts.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressBuildError {
-    /// No trusted certificates were found, or TLS refused its settings.
-    #[error("load trusted certificates (is ca-certificates installed, or SSL_CERT_FILE set?)")]
+    /// Neither the operating system nor `SSL_CERT_FILE` has a certificate to trust.
+    #[error("no trusted certificates found: install ca-certificates or set SSL_CERT_FILE")]
+    NoRoots,
+    /// The TLS library refused its settings.
+    #[error("configure TLS")]
     Tls(#[source] rustls::Error),
     /// The HTTP library refused its settings.
     #[error("build HTTP client")]
@@ -87,10 +90,9 @@ impl EgressClient {
     /// # Errors
     /// [`EgressBuildError`] if there are no roots, or a setting is refused.
     pub fn new(policy: Arc<EgressPolicy>, limits: ClientLimits) -> Result<Self, EgressBuildError> {
-        use rustls_platform_verifier::BuilderVerifierExt as _;
         let tls = tls_builder()
-            .and_then(|builder| builder.with_platform_verifier())
             .map_err(EgressBuildError::Tls)?
+            .with_root_certificates(system_roots()?)
             .with_no_client_auth();
         Self::build(policy, limits, Arc::new(SystemLookup), tls)
     }
@@ -142,6 +144,10 @@ impl EgressClient {
         self.policy.judge_target(target).map_err(|rejection| RequestFailure::denied(&rejection))?;
         let mut request = Request::new(Method::POST, target.url().clone());
         *request.headers_mut() = headers;
+        if body.is_empty() {
+            // The library leaves it out then, and some receivers answer 411 (RFC 9110, 8.6).
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         *request.body_mut() = Some(body.into());
         let attempt = with_dialled_port(target.port(), self.exchange(request));
         match tokio::time::timeout(timeout, attempt).await {
@@ -168,6 +174,18 @@ impl EgressClient {
         let truncated = read > excerpt.len();
         Ok(Response { status, retry_after, excerpt: excerpt.into(), truncated })
     }
+}
+
+/// The roots that receivers are verified against. Loaded here and not by the library's own
+/// verifier, because that one logs each receiver's bad certificate as an error of ours.
+fn system_roots() -> Result<rustls::RootCertStore, EgressBuildError> {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "some trusted certificates cannot be read");
+    }
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() { Err(EgressBuildError::NoRoots) } else { Ok(roots) }
 }
 
 fn tls_builder()

@@ -55,12 +55,10 @@ impl EgressRules {
             .map(|port| port.parse().ok().filter(|port| *port != 0))
             .collect();
         Ok(Self {
-            allow: allow.map_err(|_| {
-                env.invalid(ALLOW, "CIDRs, addresses or host names without a port")
-            })?,
+            allow: allow
+                .map_err(|_| env.invalid(ALLOW, "CIDRs, addresses or host names without a port"))?,
             http: env.flag("HOOKLOG_EGRESS_HTTP")?,
-            extra_ports: ports
-                .ok_or_else(|| env.invalid(PORTS, "port numbers from 1 to 65535"))?,
+            extra_ports: ports.ok_or_else(|| env.invalid(PORTS, "port numbers from 1 to 65535"))?,
             own,
             ..Self::default()
         })
@@ -129,8 +127,7 @@ impl Nat64Prefix {
         }
         let first = usize::from(self.0.prefix_len() / 8);
         // Octet 8 is never part of the address: bits 64 to 71 are zero in all these forms.
-        let mut octets =
-            ip.octets().into_iter().enumerate().skip(first).filter(|(at, _)| *at != 8);
+        let mut octets = ip.octets().into_iter().enumerate().skip(first).filter(|(at, _)| *at != 8);
         let mut next = || octets.next().map(|(_, octet)| octet);
         Some(Ipv4Addr::new(next()?, next()?, next()?, next()?))
     }

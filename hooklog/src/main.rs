@@ -1,1 +1,36 @@
-fn main() {}
+//! The binary that most people run.
+
+mod listen;
+mod migrate;
+mod receiver;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A durable, log-based event pipeline: events in, signed webhooks out.
+#[derive(Parser)]
+#[command(name = "hooklog", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run all four roles in this process, until Ctrl-C or SIGTERM.
+    Up,
+    /// Bring the PostgreSQL schema to this version; safe to repeat.
+    Migrate,
+    /// Receive webhooks: print what comes, verify its signature, fail on purpose if asked to.
+    Listen(listen::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Up => up::run(),
+        Command::Migrate => migrate::run(),
+        Command::Listen(arguments) => listen::run(arguments),
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! It polls librdkafka's main queue for rebalances and commits, takes records from each
 //! partition's own queue as far as the role wants them, and commits each partition's
-//! frontier: one asynchronous commit at a time, the next [`COMMIT_INTERVAL`] after its answer.
+//! frontier: one commit at a time, on a thread of its own, the next [`COMMIT_INTERVAL`] after its answer.
 //! A record's offset is finished when its [`Ticket`] says so, in any order.
 //!
 //! A partition is waited on by not polling its queue, never by `pause`, which would throw away
@@ -19,17 +19,20 @@ use anyhow::{Context, bail};
 use pipeline::tracker::Tracker;
 use rdkafka::consumer::base_consumer::BaseConsumer;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
 use crate::assignment::{Assigned, Assignment, frontiers};
+use crate::committer::Committer;
 use crate::rebalance::{Callbacks, Change};
 use crate::record::Record;
 use crate::settings::BROKER_TIMEOUT;
 use crate::ticket::{Ending, LoopHandle};
 use crate::{KafkaSettings, PartitionKey, Ticket, client};
 
+/// How long the last commit of a draining loop may take; what it does not reach is repeated.
+const FINAL_COMMIT: Duration = Duration::from_secs(1);
 /// Between the answer to a commit and the next commit.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 /// The longest time between two looks at the main queue.
@@ -123,7 +126,7 @@ struct ConsumerLoop<R> {
     assignment: Assignment,
     handle: LoopHandle,
     endings: Receiver<Ending>,
-    commit_under_way: bool,
+    committer: Committer,
     next_commit_at: Instant,
     topic_names: HashMap<String, Arc<str>>,
     first_partition: usize,
@@ -141,17 +144,19 @@ impl<R: Role> ConsumerLoop<R> {
             .context("create consumer")?;
         let names: Vec<&str> = config.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&names).context("subscribe consumer")?;
+        let consumer = Arc::new(consumer);
+        let committer = Committer::start(Arc::clone(&consumer), thread::current())?;
         let (sender, endings) = channel();
         Ok(Self {
             topic_names: config.topics.iter().map(|t| (t.clone(), Arc::from(t.as_str()))).collect(),
             config,
             role,
             shutdown,
-            consumer: Arc::new(consumer),
+            consumer,
             assignment: Assignment::default(),
             handle: LoopHandle { endings: sender, thread: thread::current() },
             endings,
-            commit_under_way: false,
+            committer,
             next_commit_at: Instant::now(),
             first_partition: 0,
         })
@@ -200,7 +205,8 @@ impl<R: Role> ConsumerLoop<R> {
         let partitions: Vec<(String, i32)> =
             list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect();
         let own = self.role.start_at(&partitions, &self.shutdown)?;
-        let Some(committed) = self.committed(&list)? else {
+        let ask = || self.consumer.committed_offsets(list.clone(), BROKER_TIMEOUT);
+        let Some(committed) = self.until_answered("where the group is", ask) else {
             return Ok(());
         };
         for ((topic, partition), own) in partitions.iter().zip(own) {
@@ -208,7 +214,10 @@ impl<R: Role> ConsumerLoop<R> {
             let start = match (own, committed) {
                 (Some(own), _) => own,
                 (None, Some(Offset::Offset(committed))) => committed,
-                (None, _) => self.first_start(topic, *partition)?,
+                (None, _) => match self.first_start(topic, *partition)? {
+                    Some(start) => start,
+                    None => return Ok(()),
+                },
             };
             list.set_partition_offset(topic, *partition, Offset::Offset(start))?;
             let mut queue = self
@@ -235,35 +244,34 @@ impl<R: Role> ConsumerLoop<R> {
         Ok(())
     }
 
-    /// The group's offsets; asks until the broker answers. `None` if a shutdown came first.
-    fn committed(&self, list: &TopicPartitionList) -> anyhow::Result<Option<TopicPartitionList>> {
+    /// Asks a broker until it answers; `None` if a shutdown came first.
+    fn until_answered<T>(&self, what: &str, ask: impl Fn() -> KafkaResult<T>) -> Option<T> {
         while !self.shutdown.is_cancelled() {
-            match self.consumer.committed_offsets(list.clone(), BROKER_TIMEOUT) {
-                Ok(committed) => return Ok(Some(committed)),
+            match ask() {
+                Ok(answer) => return Some(answer),
                 Err(error) => {
-                    tracing::warn!(%error, "the broker did not tell the group's offsets; asking again");
+                    tracing::warn!(%error, what, "the broker did not answer; asking again");
                     thread::park_timeout(MAIN_QUEUE_INTERVAL);
                 }
             }
         }
-        Ok(None)
+        None
     }
 
     /// Where a partition begins that the group has never committed: at 0, and only if the log
-    /// still begins there. Anything else would skip accepted work.
-    fn first_start(&self, topic: &str, partition: i32) -> anyhow::Result<i64> {
-        let (low, _) = self
-            .consumer
-            .fetch_watermarks(topic, partition, BROKER_TIMEOUT)
-            .with_context(|| format!("ask where {topic}/{partition} begins"))?;
-        if low != 0 {
-            bail!(
+    /// still begins there. Anything else would skip accepted work. `None` if a shutdown came
+    /// before the broker's answer.
+    fn first_start(&self, topic: &str, partition: i32) -> anyhow::Result<Option<i64>> {
+        let ask = || self.consumer.fetch_watermarks(topic, partition, BROKER_TIMEOUT);
+        match self.until_answered("where a partition begins", ask) {
+            None => Ok(None),
+            Some((0, _)) => Ok(Some(0)),
+            Some((low, _)) => bail!(
                 "group {} has no offset in {topic}/{partition}, and the log begins at {low}: \
                  records may have been lost; set the group's offset by hand to go on",
                 self.config.group
-            );
+            ),
         }
-        Ok(0)
     }
 
     fn revoke(&mut self, list: &TopicPartitionList) -> anyhow::Result<()> {
@@ -271,6 +279,8 @@ impl<R: Role> ConsumerLoop<R> {
         self.role.forget(&keys);
         let deadline = Instant::now() + REVOKE_GRACE;
         self.wait_for_endings(deadline, |loop_| loop_.assignment.unfinished_of(&keys) > 0)?;
+        // An older commit must not land after the final one.
+        self.hear_commit(REVOKE_GRACE)?;
         let mut removed = self.assignment.remove(list);
         if !self.consumer.assignment_lost()
             && let Some(offsets) = frontiers(removed.iter_mut())?
@@ -355,24 +365,24 @@ impl<R: Role> ConsumerLoop<R> {
     }
 
     fn commit_if_due(&mut self) -> anyhow::Result<()> {
-        let now = Instant::now();
-        if self.commit_under_way {
-            let Some(answer) = self.consumer.context().take_commit_answer() else {
-                return Ok(());
-            };
+        self.hear_commit(Duration::ZERO)?;
+        if self.committer.is_busy() || Instant::now() < self.next_commit_at {
+            return Ok(());
+        }
+        if let Some(offsets) = self.assignment.start_commit()? {
+            self.committer.commit(offsets)?;
+        }
+        Ok(())
+    }
+
+    /// Enters the answer to the commit under way, if it comes within `patience`.
+    fn hear_commit(&mut self, patience: Duration) -> anyhow::Result<()> {
+        if let Some(answer) = self.committer.answer(patience)? {
             if let Err(error) = &answer {
                 tracing::debug!(%error, "a commit was refused; the next one repeats it");
             }
             self.assignment.commit_answered(answer.is_ok());
-            self.commit_under_way = false;
-            self.next_commit_at = now + COMMIT_INTERVAL;
-        }
-        if now < self.next_commit_at {
-            return Ok(());
-        }
-        if let Some(offsets) = self.assignment.start_commit()? {
-            self.consumer.commit(&offsets, CommitMode::Async).context("commit the frontier")?;
-            self.commit_under_way = true;
+            self.next_commit_at = Instant::now() + COMMIT_INTERVAL;
         }
         Ok(())
     }
@@ -389,10 +399,12 @@ impl<R: Role> ConsumerLoop<R> {
             self.serve_main_queue()?;
             self.role.turn(Instant::now())?;
         }
-        if let Some(offsets) = self.assignment.start_commit()?
-            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Sync)
+        self.hear_commit(FINAL_COMMIT)?;
+        if !self.committer.is_busy()
+            && let Some(offsets) = self.assignment.start_commit()?
         {
-            tracing::warn!(%error, "the final commit failed; what is above the last one is repeated");
+            self.committer.commit(offsets)?;
+            self.hear_commit(FINAL_COMMIT)?;
         }
         tracing::info!(
             group = self.config.group,

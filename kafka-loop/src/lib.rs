@@ -11,6 +11,7 @@
 
 mod assignment;
 mod client;
+mod committer;
 pub mod consumer_loop;
 pub mod log_end;
 pub mod producer;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
@@ -23,17 +22,12 @@ pub(crate) enum Change {
 #[derive(Debug, Default)]
 pub(crate) struct Callbacks {
     changes: Mutex<VecDeque<Change>>,
-    commit_answer: Mutex<Option<KafkaResult<()>>>,
     closing: AtomicBool,
 }
 
 impl Callbacks {
     pub(crate) fn next_change(&self) -> Option<Change> {
         lock(&self.changes).pop_front()
-    }
-
-    pub(crate) fn take_commit_answer(&self) -> Option<KafkaResult<()>> {
-        lock(&self.commit_answer).take()
     }
 
     /// From now on nobody serves changes: revocations are carried out in the callback, so that
@@ -71,9 +65,5 @@ impl ConsumerContext for Callbacks {
         let copy = partitions.clone();
         let change = if assigned { Change::Assigned(copy) } else { Change::Revoked(copy) };
         lock(&self.changes).push_back(change);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        *lock(&self.commit_answer) = Some(result);
     }
 }

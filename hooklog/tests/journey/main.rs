@@ -1,0 +1,9 @@
+//! Whole journeys: the real binary, real Kafka, real PostgreSQL, a real receiver.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod delivery;
+mod faults;
+mod running;
+mod settings;
+mod shutdown;
