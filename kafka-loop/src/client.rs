@@ -3,9 +3,28 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, ClientContext};
 
 use crate::KafkaSettings;
+
+/// A client whose errors are noted and not shouted: librdkafka recovers from them by itself, and
+/// counts the end of a partition among them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Calm;
+
+impl ClientContext for Calm {
+    fn error(&self, error: KafkaError, reason: &str) {
+        note(&error, reason);
+    }
+}
+
+impl ConsumerContext for Calm {}
+
+pub(crate) fn note(error: &KafkaError, reason: &str) {
+    tracing::debug!(%error, reason, "the client reports an error and goes on by itself");
+}
 
 /// Fetched ahead and not yet taken in, per partition, in KiB.
 const PREFETCH_KIB: &str = "1024";

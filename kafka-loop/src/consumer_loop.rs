@@ -250,7 +250,7 @@ impl<R: Role> ConsumerLoop<R> {
             match ask() {
                 Ok(answer) => return Some(answer),
                 Err(error) => {
-                    tracing::warn!(%error, what, "the broker did not answer; asking again");
+                    tracing::debug!(%error, what, "the broker did not answer; asking again");
                     thread::park_timeout(MAIN_QUEUE_INTERVAL);
                 }
             }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use crate::KafkaSettings;
+use crate::client::{self, Calm};
 use crate::settings::BROKER_TIMEOUT;
-use crate::{KafkaSettings, client};
 
 /// Asks the broker for the ends of partitions.
 #[derive(Clone)]
 pub struct LogEnds {
-    client: Arc<BaseConsumer>,
+    client: Arc<BaseConsumer<Calm>>,
     partitions: i32,
 }
 
@@ -21,7 +22,8 @@ impl LogEnds {
     /// # Errors
     /// Settings that librdkafka refuses.
     pub fn new(kafka: &KafkaSettings) -> anyhow::Result<Self> {
-        let client = client::base(kafka).create().context("create client for log ends")?;
+        let client =
+            client::base(kafka).create_with_context(Calm).context("create client for log ends")?;
         Ok(Self { client: Arc::new(client), partitions: kafka.partitions })
     }
 

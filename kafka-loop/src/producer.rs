@@ -80,7 +80,7 @@ impl ClientContext for Acknowledgements {
             tracing::error!(%error, reason, "the producer cannot go on");
             self.failed.cancel();
         } else {
-            tracing::debug!(%error, reason, "the producer reports an error and goes on by itself");
+            client::note(&error, reason);
         }
     }
 }

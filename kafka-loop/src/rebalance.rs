@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
+
+use crate::client;
 
 /// A change of the assignment that the loop has not served yet.
 #[derive(Debug)]
@@ -41,7 +44,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl ClientContext for Callbacks {}
+impl ClientContext for Callbacks {
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::note(&error, reason);
+    }
+}
 
 impl ConsumerContext for Callbacks {
     fn rebalance(

@@ -19,7 +19,8 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{KafkaSettings, client};
+use crate::KafkaSettings;
+use crate::client::{self, Calm};
 
 /// The longest time between two looks at whether the process is shutting down.
 const POLL: Duration = Duration::from_millis(100);
@@ -113,10 +114,10 @@ impl SubscriptionTable {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let topic = kafka.topics.subscriptions();
-        let consumer: BaseConsumer = client::consumer(kafka, &kafka.topics.group("table"))
+        let consumer: BaseConsumer<Calm> = client::consumer(kafka, &kafka.topics.group("table"))
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "earliest")
-            .create()
+            .create_with_context(Calm)
             .context("create the configuration reader")?;
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(&topic, 0, Offset::Beginning)?;
@@ -129,7 +130,11 @@ impl SubscriptionTable {
         when_ended.await.context("the configuration reader's thread has died")?
     }
 
-    fn read(&self, consumer: &BaseConsumer, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    fn read(
+        &self,
+        consumer: &BaseConsumer<Calm>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
         while !shutdown.is_cancelled() {
             match consumer.poll(POLL) {
                 None => {}

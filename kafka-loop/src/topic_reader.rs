@@ -25,11 +25,12 @@ pub fn read_to_end(
     mut each: impl FnMut(Record),
 ) -> anyhow::Result<()> {
     // Assigning needs a group's name, but nothing is ever committed under it.
-    let consumer: BaseConsumer = client::consumer(kafka, &kafka.topics.group("reader"))
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "earliest")
-        .create()
-        .context("create reader")?;
+    let consumer: BaseConsumer<client::Calm> =
+        client::consumer(kafka, &kafka.topics.group("reader"))
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest")
+            .create_with_context(client::Calm)
+            .context("create reader")?;
     let metadata = consumer
         .fetch_metadata(Some(topic), BROKER_TIMEOUT)
         .with_context(|| format!("ask for the partitions of {topic}"))?;

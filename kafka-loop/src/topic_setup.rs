@@ -12,12 +12,12 @@ use pipeline::topics::{Kept, TopicSpec};
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use tokio_util::sync::CancellationToken;
 
+use crate::client::{self, Calm};
 use crate::settings::BROKER_TIMEOUT;
-use crate::{KafkaSettings, Profile, client};
+use crate::{KafkaSettings, Profile};
 
 /// Between two tries while the broker is away.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
@@ -31,8 +31,8 @@ const STRICT_MIN_IN_SYNC: i32 = 2;
 /// # Errors
 /// A topic that the strict profile refuses, or that could not be made.
 pub async fn prepare(kafka: &KafkaSettings, shutdown: &CancellationToken) -> anyhow::Result<bool> {
-    let admin: AdminClient<DefaultClientContext> =
-        client::base(kafka).create().context("create admin client")?;
+    let admin: AdminClient<Calm> =
+        client::base(kafka).create_with_context(Calm).context("create admin client")?;
     let specs = kafka.topics.specs(kafka.partitions, kafka.max_body);
     loop {
         let prepared = tokio::select! {
@@ -61,7 +61,7 @@ enum Failure {
 }
 
 async fn try_prepare(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Calm>,
     kafka: &KafkaSettings,
     specs: &[TopicSpec],
 ) -> Result<(), Failure> {
@@ -96,7 +96,7 @@ async fn try_prepare(
 }
 
 async fn create_missing(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Calm>,
     kafka: &KafkaSettings,
     specs: &[TopicSpec],
 ) -> Result<(), Failure> {
@@ -155,9 +155,7 @@ async fn create_missing(
 }
 
 /// Each topic's partitions and the fewest replicas that one of them has. Blocks.
-fn partition_counts(
-    admin: &AdminClient<DefaultClientContext>,
-) -> anyhow::Result<HashMap<String, (i32, usize)>> {
+fn partition_counts(admin: &AdminClient<Calm>) -> anyhow::Result<HashMap<String, (i32, usize)>> {
     let metadata =
         admin.inner().fetch_metadata(None, BROKER_TIMEOUT).context("ask which topics there are")?;
     let counts = metadata.topics().iter().map(|topic| {
@@ -168,7 +166,7 @@ fn partition_counts(
 }
 
 async fn topic_settings(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Calm>,
     specs: &[TopicSpec],
 ) -> anyhow::Result<HashMap<String, HashMap<String, String>>> {
     let names: Vec<ResourceSpecifier<'_>> =

@@ -54,7 +54,9 @@ impl TestBed {
             ("HOOKLOG_LISTEN", &listen),
             ("HOOKLOG_OPS_LISTEN", &ops),
             ("HOOKLOG_EGRESS_ALLOW", "127.0.0.0/8"),
+            // Few topics, for each one costs the broker time.
             ("HOOKLOG_PARTITIONS", "2"),
+            ("HOOKLOG_RETRY_TIERS", "250ms,1s,2s,10s"),
         ];
         let pairs = own.iter().chain(given);
         pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

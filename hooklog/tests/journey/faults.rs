@@ -103,7 +103,7 @@ async fn nothing_accepted_is_lost_when_the_process_is_killed_again_and_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_kafka_is_away_producers_are_told_503_and_afterwards_everything_goes_on() {
-    let stack = tokio::task::block_in_place(|| Stack::start(Options::default()));
+    let stack = tokio::task::block_in_place(|| Stack::start(&Options::default()));
     let stack = std::sync::Mutex::new(stack.expect("start a private stack"));
     let (kafka, postgres) = {
         let stack = stack.lock().unwrap();
@@ -136,7 +136,7 @@ async fn while_kafka_is_away_producers_are_told_503_and_afterwards_everything_go
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_postgres_is_away_events_are_taken_and_delivered_and_status_catches_up() {
-    let stack = tokio::task::block_in_place(|| Stack::start(Options::default()));
+    let stack = tokio::task::block_in_place(|| Stack::start(&Options::default()));
     let stack = std::sync::Mutex::new(stack.expect("start a private stack"));
     let (kafka, postgres) = {
         let stack = stack.lock().unwrap();
