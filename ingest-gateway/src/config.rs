@@ -1,0 +1,103 @@
+//! What the gateway is told by its environment.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use database::DatabaseSettings;
+use egress::EgressPolicy;
+use http::HeaderName;
+use kafka_loop::KafkaSettings;
+use settings::{Environment, SettingError};
+use tokio_postgres::config::Host;
+
+/// The gateway's settings.
+#[derive(Debug)]
+pub struct Config {
+    pub server: ServerSettings,
+    pub ingest: IngestSettings,
+    pub kafka: KafkaSettings,
+    pub database: DatabaseSettings,
+    /// Judges the URLs of subscriptions.
+    pub egress: EgressPolicy,
+    /// `HOOKLOG_STATUS_WAIT`: how long a status read waits for the projection to catch up.
+    pub status_wait: Duration,
+}
+
+/// How connections are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerSettings {
+    /// `HOOKLOG_LISTEN`.
+    pub listen: SocketAddr,
+    /// `HOOKLOG_HEADER_READ_TIMEOUT`; also the longest that an idle connection is kept.
+    pub header_read_timeout: Duration,
+    pub requests: RequestLimits,
+}
+
+/// How much of a request body is taken, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// `HOOKLOG_MAX_BODY`, in bytes.
+    pub max_body: usize,
+    /// `HOOKLOG_BODY_READ_TIMEOUT`, for the whole body.
+    pub body_read_timeout: Duration,
+}
+
+/// How events are taken in.
+#[derive(Debug, Clone)]
+pub struct IngestSettings {
+    /// `HOOKLOG_PRODUCE_TIMEOUT`: until then the broker has acknowledged, or the answer is 503.
+    pub produce_timeout: Duration,
+    /// `WEBHOOK_SECRET_HEADER`: where a producer's signature stands.
+    pub signature_header: HeaderName,
+    /// The same as it was written, for answers that name it.
+    pub signature_header_text: String,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// The first one that cannot be used.
+    pub fn from_environment(env: &Environment) -> Result<Self, SettingError> {
+        let kafka = KafkaSettings::from_environment(env)?;
+        let address = "a socket address such as 127.0.0.1:8000";
+        let listen: SocketAddr = env.parsed("HOOKLOG_LISTEN", address)?;
+        let operations: SocketAddr = env.parsed("HOOKLOG_OPS_LISTEN", address)?;
+        // Only literals are judged when a subscription is made; names are judged, together
+        // with what our own names resolve to, where they are dialled.
+        let brokers = kafka.brokers.split(',').filter_map(|broker| broker.parse().ok());
+        let database = DatabaseSettings::from_environment(env)?;
+        let own =
+            [listen, operations].into_iter().chain(brokers).chain(postgres(&database)).collect();
+        Ok(Self {
+            server: ServerSettings {
+                listen,
+                header_read_timeout: env.duration("HOOKLOG_HEADER_READ_TIMEOUT")?,
+                requests: RequestLimits {
+                    max_body: env.bytes("HOOKLOG_MAX_BODY")?,
+                    body_read_timeout: env.duration("HOOKLOG_BODY_READ_TIMEOUT")?,
+                },
+            },
+            ingest: IngestSettings {
+                produce_timeout: env.duration("HOOKLOG_PRODUCE_TIMEOUT")?,
+                signature_header: env.parsed("WEBHOOK_SECRET_HEADER", "a header name")?,
+                signature_header_text: env.text("WEBHOOK_SECRET_HEADER").to_owned(),
+            },
+            kafka,
+            database,
+            egress: EgressPolicy::from_settings(env, own)?,
+            status_wait: env.duration("HOOKLOG_STATUS_WAIT")?,
+        })
+    }
+}
+
+/// The addresses of Postgres that are written as such.
+fn postgres(database: &DatabaseSettings) -> Vec<SocketAddr> {
+    let config = database.config();
+    let port = |at: usize| config.get_ports().get(at).or(config.get_ports().first()).copied();
+    let address = |(at, host): (usize, &Host)| match host {
+        Host::Tcp(host) => Some(SocketAddr::new(host.parse().ok()?, port(at).unwrap_or(5_432))),
+        Host::Unix(_) => None,
+    };
+    config.get_hosts().iter().enumerate().filter_map(address).collect()
+}

@@ -1,0 +1,45 @@
+//! `/logs` and `/subscriptions/{id}/logs`: attempts, newest first.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+
+use crate::contract_a::path::{self, Segment};
+use crate::contract_a::query::Number;
+use crate::contract_a::rejection::Rejection;
+use crate::contract_a::status_shape::AttemptShape;
+use crate::contract_a::subscriptions::{both, page};
+use crate::gateway::Gateway;
+use crate::status_store::Attempt;
+use pipeline::ids::SubscriptionId;
+
+const SUBSCRIPTION_LIMIT: i64 = 20;
+const ALL_LIMIT: i64 = 100;
+
+/// `GET /subscriptions/{id}/logs?limit=20`
+pub(crate) async fn of_subscription(
+    State(gateway): State<Arc<Gateway>>,
+    id: Segment,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Vec<AttemptShape>>, Rejection> {
+    let id = path::uuid(id, "subscription_id").map(SubscriptionId::from_uuid);
+    let limit = Number::limit(SUBSCRIPTION_LIMIT).read(query.as_deref());
+    let (id, limit) = both(id, limit.map_err(|problem| vec![problem]))?;
+    let known = gateway.store.read(id).await?;
+    known.ok_or_else(Rejection::subscription_not_found)?;
+    Ok(shapes(gateway.status.attempts_of(id, limit).await?))
+}
+
+/// `GET /logs/?skip=0&limit=100`
+pub(crate) async fn all(
+    State(gateway): State<Arc<Gateway>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Vec<AttemptShape>>, Rejection> {
+    let (skip, limit) = page(query.as_deref(), ALL_LIMIT)?;
+    Ok(shapes(gateway.status.attempts(skip, limit).await?))
+}
+
+fn shapes(attempts: Vec<Attempt>) -> Json<Vec<AttemptShape>> {
+    Json(attempts.into_iter().map(AttemptShape::from).collect())
+}

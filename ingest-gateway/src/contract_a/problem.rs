@@ -1,0 +1,145 @@
+//! What is wrong with one input, as FastAPI and pydantic 2 word it.
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+/// One entry of a 422 answer's `detail`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    loc: Vec<Step>,
+    msg: String,
+    /// What was given there, as it was given.
+    input: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ctx: Option<Value>,
+}
+
+/// A step on the way to the input: first where it stands, then the field, then an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Step {
+    Name(&'static str),
+    Index(usize),
+}
+
+pub(crate) const BODY: Step = Step::Name("body");
+pub(crate) const PATH: Step = Step::Name("path");
+pub(crate) const QUERY: Step = Step::Name("query");
+
+impl Problem {
+    /// A required field is not there; `whole` is what it should stand in.
+    pub(crate) fn missing(loc: &[Step], whole: &RawValue) -> Self {
+        Self::new("missing", loc, "Field required", whole.to_owned())
+    }
+
+    /// The body is empty.
+    pub(crate) fn no_body() -> Self {
+        Self::new("missing", &[BODY], "Field required", RawValue::NULL.to_owned())
+    }
+
+    /// The body is not JSON; `at` is the byte where that shows.
+    pub(crate) fn json_invalid(at: usize, error: &str) -> Self {
+        Self::new("json_invalid", &[BODY, Step::Index(at)], "JSON decode error", raw(&json!({})))
+            .with_context(json!({ "error": error }))
+    }
+
+    /// The body is JSON and no object.
+    pub(crate) fn not_an_object(body: &RawValue) -> Self {
+        let msg = "Input should be a valid dictionary or object to extract fields from";
+        Self::new("model_attributes_type", &[BODY], msg, body.to_owned())
+    }
+
+    /// A value of another type.
+    pub(crate) fn not_a(expected: Expected, loc: &[Step], input: &RawValue) -> Self {
+        let (kind, msg) = match expected {
+            Expected::Object => ("dict_type", "Input should be a valid dictionary"),
+            Expected::List => ("list_type", "Input should be a valid list"),
+            Expected::Url => ("url_type", "URL input should be a string or URL"),
+            Expected::Text => ("string_type", "Input should be a valid string"),
+            // JSON can escape half a surrogate pair, which no text has.
+            Expected::Unicode => (
+                "string_unicode",
+                "Input should be a valid string, unable to parse raw data as a unicode string",
+            ),
+        };
+        Self::new(kind, loc, msg, input.to_owned())
+    }
+
+    /// A text of more characters than are taken.
+    pub(crate) fn too_long(loc: &[Step], input: &RawValue, at_most: usize) -> Self {
+        let msg = format!("String should have at most {at_most} characters");
+        Self::new("string_too_long", loc, msg, input.to_owned())
+            .with_context(json!({ "max_length": at_most }))
+    }
+
+    /// A value of the right type that is not taken for another reason.
+    pub(crate) fn value_error(loc: &[Step], reason: &str, input: &RawValue) -> Self {
+        Self::new("value_error", loc, format!("Value error, {reason}"), input.to_owned())
+            .with_context(json!({ "error": reason }))
+    }
+
+    /// A URL that cannot be parsed.
+    pub(crate) fn url_parsing(loc: &[Step], error: &str, input: &RawValue) -> Self {
+        let msg = format!("Input should be a valid URL, {error}");
+        Self::new("url_parsing", loc, msg, input.to_owned()).with_context(json!({ "error": error }))
+    }
+
+    /// A URL of a scheme that is not taken.
+    pub(crate) fn url_scheme(loc: &[Step], input: &RawValue) -> Self {
+        let msg = "URL scheme should be 'http' or 'https'";
+        Self::new("url_scheme", loc, msg, input.to_owned())
+            .with_context(json!({ "expected_schemes": "'http' or 'https'" }))
+    }
+
+    /// A path segment that is no UUID. pydantic parses with the same crate, so the words agree.
+    pub(crate) fn uuid_parsing(loc: &[Step], error: &uuid::Error, input: &str) -> Self {
+        let msg = format!("Input should be a valid UUID, {error}");
+        Self::new("uuid_parsing", loc, msg, raw(&json!(input)))
+            .with_context(json!({ "error": error.to_string() }))
+    }
+
+    /// A query parameter that is no whole number.
+    pub(crate) fn int_parsing(loc: &[Step], input: &str) -> Self {
+        let msg = "Input should be a valid integer, unable to parse string as an integer";
+        Self::new("int_parsing", loc, msg, raw(&json!(input)))
+    }
+
+    /// A query parameter below what is taken.
+    pub(crate) fn below(loc: &[Step], input: &str, least: i64) -> Self {
+        let msg = format!("Input should be greater than or equal to {least}");
+        Self::new("greater_than_equal", loc, msg, raw(&json!(input)))
+            .with_context(json!({ "ge": least }))
+    }
+
+    /// A query parameter above what is taken.
+    pub(crate) fn above(loc: &[Step], input: &str, most: i64) -> Self {
+        let msg = format!("Input should be less than or equal to {most}");
+        Self::new("less_than_equal", loc, msg, raw(&json!(input)))
+            .with_context(json!({ "le": most }))
+    }
+
+    fn new(kind: &'static str, loc: &[Step], msg: impl Into<String>, input: Box<RawValue>) -> Self {
+        Self { kind, loc: loc.to_vec(), msg: msg.into(), input, ctx: None }
+    }
+
+    fn with_context(self, ctx: Value) -> Self {
+        Self { ctx: Some(ctx), ..self }
+    }
+}
+
+/// The type that an input should have had.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expected {
+    Object,
+    List,
+    Url,
+    Text,
+    Unicode,
+}
+
+fn raw(value: &Value) -> Box<RawValue> {
+    to_raw_value(value).unwrap_or_else(|_| unreachable!("a JSON value has only string keys"))
+}

@@ -1,0 +1,115 @@
+//! `/subscriptions`: the configuration routes. Postgres is the truth; this process knows a
+//! change before it answers, and the relay tells the others.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use http::{HeaderMap, StatusCode};
+use pipeline::ids::SubscriptionId;
+use pipeline::subscription::Subscription;
+use uuid::Uuid;
+
+use crate::contract_a::path::{self, Segment};
+use crate::contract_a::problem::Problem;
+use crate::contract_a::query::Number;
+use crate::contract_a::rejection::Rejection;
+use crate::contract_a::subscription_body;
+use crate::contract_a::subscription_shape::SubscriptionShape;
+use crate::gateway::Gateway;
+use crate::request_body;
+
+const LIST_LIMIT: i64 = 100;
+
+type Answer<T> = Result<T, Rejection>;
+
+/// `POST /subscriptions/`
+pub(crate) async fn create(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<(StatusCode, Json<SubscriptionShape>)> {
+    let body = request_body::read(&headers, body, gateway.limits).await?;
+    let wanted = subscription_body::read(&body, &gateway.egress).map_err(Rejection::Invalid)?;
+    let id = SubscriptionId::from_uuid(Uuid::new_v4());
+    let created = gateway.store.create(id, &wanted).await?;
+    Ok((StatusCode::CREATED, Json(enter(&gateway, created))))
+}
+
+/// `GET /subscriptions/?skip=0&limit=100`
+pub(crate) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    RawQuery(query): RawQuery,
+) -> Answer<Json<Vec<SubscriptionShape>>> {
+    let (skip, limit) = page(query.as_deref(), LIST_LIMIT)?;
+    let subscriptions = gateway.store.list(skip, limit).await?;
+    Ok(Json(subscriptions.into_iter().map(SubscriptionShape::from).collect()))
+}
+
+/// `GET /subscriptions/{id}`
+pub(crate) async fn read(
+    State(gateway): State<Arc<Gateway>>,
+    id: Segment,
+) -> Answer<Json<SubscriptionShape>> {
+    let found = gateway.store.read(subscription_id(id)?).await?;
+    Ok(Json(found.ok_or_else(Rejection::subscription_not_found)?.into()))
+}
+
+/// `PUT /subscriptions/{id}`: a full replacement.
+pub(crate) async fn replace(
+    State(gateway): State<Arc<Gateway>>,
+    id: Segment,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<Json<SubscriptionShape>> {
+    let body = request_body::read(&headers, body, gateway.limits).await?;
+    let id = path::uuid(id, SUBSCRIPTION_ID).map(SubscriptionId::from_uuid);
+    let wanted = subscription_body::read(&body, &gateway.egress);
+    let (id, wanted) = both(id, wanted)?;
+    let replaced = gateway.store.replace(id, &wanted).await?;
+    let replaced = replaced.ok_or_else(Rejection::subscription_not_found)?;
+    Ok(Json(enter(&gateway, replaced)))
+}
+
+/// `DELETE /subscriptions/{id}`
+pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, id: Segment) -> Answer<StatusCode> {
+    let deleted = gateway.store.delete(subscription_id(id)?).await?;
+    enter(&gateway, deleted.ok_or_else(Rejection::subscription_not_found)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the seed calls the id in its paths.
+const SUBSCRIPTION_ID: &str = "subscription_id";
+
+/// The id of a path, alone.
+pub(crate) fn subscription_id(segment: Segment) -> Answer<SubscriptionId> {
+    let id = path::uuid(segment, SUBSCRIPTION_ID);
+    id.map(SubscriptionId::from_uuid).map_err(|problem| Rejection::Invalid(vec![problem]))
+}
+
+/// `skip` and `limit` of a query.
+pub(crate) fn page(query: Option<&str>, limit: i64) -> Answer<(i64, i64)> {
+    let limit = Number::limit(limit).read(query).map_err(|problem| vec![problem]);
+    both(Number::skip().read(query), limit)
+}
+
+/// Two inputs of a request, or everything that is wrong with either.
+pub(crate) fn both<T, U>(
+    first: Result<T, Problem>,
+    second: Result<U, Vec<Problem>>,
+) -> Answer<(T, U)> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (first, second) => Err(Rejection::Invalid(
+            first.err().into_iter().chain(second.err().into_iter().flatten()).collect(),
+        )),
+    }
+}
+
+/// Puts a change into this process's table, and wakes the relay for the others.
+fn enter(gateway: &Gateway, changed: Subscription) -> SubscriptionShape {
+    gateway.outbox_filled.notify_one();
+    gateway.table.put(changed.clone());
+    changed.into()
+}

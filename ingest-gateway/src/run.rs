@@ -1,0 +1,170 @@
+//! The gateway's life: from a bound listener to an end that loses nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use kafka_loop::KafkaSettings;
+use kafka_loop::log_end::LogEnds;
+use kafka_loop::producer::Producer;
+use kafka_loop::subscription_table::SubscriptionTable;
+use kafka_loop::topic_setup;
+use role_runtime::ReadyFlag;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::gateway::{Gate, Gateway};
+use crate::inbound_secrets::InboundSecrets;
+use crate::outbox_relay::OutboxRelay;
+use crate::projection_wait::{ProjectionWait, ProjectionWatch};
+use crate::publisher::Publisher;
+use crate::router::router;
+use crate::server;
+use crate::status_store::StatusStore;
+use crate::storage::Storage;
+use crate::subscription_store::SubscriptionStore;
+
+/// For records that were sent and are not acknowledged when the last request has ended.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Runs the gateway until `shutdown` is cancelled.
+///
+/// The listener is bound first. Until the topics are there and every subscription is known,
+/// requests are answered 503 with `Retry-After`, and `ready` stays down; Postgres need not be
+/// there at all. On shutdown no new connection is taken, running requests finish, then the
+/// rest ends. A crash loses nothing that was answered 202 or 201.
+///
+/// # Errors
+/// The address is taken, topics are unfit, or a part of the gateway has died.
+pub async fn run(
+    config: Config,
+    ready: ReadyFlag,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let listen = config.server.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("bind {listen} (HOOKLOG_LISTEN)"))?;
+    let header_read_timeout = config.server.header_read_timeout;
+    let kafka = config.kafka.clone();
+    let Parts { gateway, producer, relay, watch } = parts(config)?;
+    let (table, gate) = (gateway.table.clone(), gateway.gate.clone());
+
+    // Requests need the background until the last of them has ended, so that it ends later.
+    let stop_serving = shutdown.child_token();
+    let stop_background = CancellationToken::new();
+    let mut serving = JoinSet::new();
+    serving.spawn(server::serve(
+        listener,
+        router(Arc::new(gateway)),
+        header_read_timeout,
+        stop_serving.clone(),
+    ));
+    let mut background = JoinSet::new();
+    background.spawn(follow(kafka, table.clone(), stop_background.clone()));
+    background.spawn(watch_projection(watch, stop_background.clone()));
+    background.spawn(open(table, gate, ready, relay, stop_background.clone()));
+
+    let failed = producer.failed();
+    let ended = tokio::select! {
+        // First: on shutdown the server ends too, and is not to be mistaken for a dead one.
+        biased;
+        () = shutdown.cancelled() => Ok(()),
+        () = failed.cancelled() => Err(anyhow::anyhow!("the producer cannot go on")),
+        Some(ended) = serving.join_next() => died(ended.map(Ok)),
+        Some(ended) = background.join_next() => died(ended),
+    };
+    stop_serving.cancel();
+    while serving.join_next().await.is_some() {}
+    stop_background.cancel();
+    let mut rest = Ok(());
+    while let Some(task) = background.join_next().await {
+        rest = rest.and(task.context("a part of the gateway has died").flatten());
+    }
+    let flushed = tokio::task::spawn_blocking(move || producer.flush(FLUSH)).await;
+    if !matches!(flushed, Ok(Ok(()))) {
+        tracing::warn!("records that nobody waits for were not acknowledged in time");
+    }
+    ended.and(rest)
+}
+
+struct Parts {
+    gateway: Gateway,
+    producer: Producer,
+    relay: OutboxRelay,
+    watch: ProjectionWatch,
+}
+
+/// Makes everything; nothing of it needs Kafka or Postgres to be there.
+fn parts(config: Config) -> anyhow::Result<Parts> {
+    let Config { server, ingest, kafka, database, egress, status_wait } = config;
+    let topics = &kafka.topics;
+    let producer = Producer::new(&kafka, Some(ingest.produce_timeout))?;
+    let storage = Storage::new(database::pool(&database)?);
+    let outbox_filled = Arc::new(Notify::new());
+    let relay = OutboxRelay::new(
+        storage.clone(),
+        producer.clone(),
+        topics.subscriptions(),
+        outbox_filled.clone(),
+    );
+    let log_ends = LogEnds::new(&kafka)?;
+    let (projection, watch) =
+        ProjectionWait::new(status_wait, storage.clone(), log_ends, topics.deliveries());
+    let publisher = Publisher::new(producer.clone(), topics.deliveries(), ingest.produce_timeout);
+    let gateway = Gateway {
+        limits: server.requests,
+        ingest,
+        table: SubscriptionTable::new(),
+        secrets: InboundSecrets::default(),
+        publisher,
+        egress,
+        store: SubscriptionStore::new(storage.clone()),
+        outbox_filled,
+        status: StatusStore::new(storage),
+        projection,
+        gate: Gate::default(),
+    };
+    Ok(Parts { gateway, producer, relay, watch })
+}
+
+/// Waits for the topics, then keeps the table up to date.
+async fn follow(
+    kafka: KafkaSettings,
+    table: SubscriptionTable,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    if topic_setup::prepare(&kafka, &stop).await? {
+        table.follow(&kafka, stop).await?;
+    }
+    Ok(())
+}
+
+async fn watch_projection(watch: ProjectionWatch, stop: CancellationToken) -> anyhow::Result<()> {
+    stop.run_until_cancelled(watch.run()).await.unwrap_or(Ok(()))
+}
+
+/// Opens for requests once every subscription is known, then relays changes.
+async fn open(
+    table: SubscriptionTable,
+    gate: Gate,
+    ready: ReadyFlag,
+    relay: OutboxRelay,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    if stop.run_until_cancelled(table.complete()).await.is_some() {
+        gate.open();
+        ready.raise();
+        relay.run(stop).await;
+    }
+    Ok(())
+}
+
+/// A part that ended although nobody asked it to.
+fn died(ended: Result<anyhow::Result<()>, JoinError>) -> anyhow::Result<()> {
+    ended.context("a part of the gateway has died")??;
+    bail!("a part of the gateway ended by itself")
+}
