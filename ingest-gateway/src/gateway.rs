@@ -17,14 +17,17 @@ use crate::projection_wait::ProjectionWait;
 use crate::publisher::Publisher;
 use crate::request_body;
 use crate::status_store::StatusStore;
+use crate::subscription_lookup::SubscriptionLookup;
 use crate::subscription_store::SubscriptionStore;
 
 /// The parts that requests are answered with; one per process.
 pub(crate) struct Gateway {
     pub limits: RequestLimits,
     pub ingest: IngestSettings,
-    /// Every subscription in memory: what the ingest path asks.
+    /// Every subscription in memory.
     pub table: SubscriptionTable,
+    /// What the ingest path asks.
+    pub lookup: SubscriptionLookup,
     pub secrets: InboundSecrets,
     pub publisher: Publisher,
     pub egress: EgressPolicy,

@@ -18,9 +18,10 @@ pub(crate) struct InboundSecrets {
 pub(crate) type Keys = Arc<[Secret]>;
 
 impl InboundSecrets {
-    /// The keys of this version; `None` if the subscription has no secret.
+    /// The keys of this version; `None` if the subscription has no secret, or an empty
+    /// one, which the older services took as none.
     pub(crate) fn of(&self, subscription: &Subscription) -> Option<Keys> {
-        let text = subscription.secret.as_ref()?;
+        let text = subscription.secret.as_ref().filter(|text| !text.expose().is_empty())?;
         let known = self.read.read().unwrap_or_else(PoisonError::into_inner);
         if let Some((version, keys)) = known.get(&subscription.id)
             && *version == subscription.version

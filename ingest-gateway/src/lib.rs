@@ -33,6 +33,7 @@ mod run;
 mod server;
 mod status_store;
 mod storage;
+mod subscription_lookup;
 mod subscription_store;
 
 pub use config::{Config, IngestSettings, RequestLimits, ServerSettings};

@@ -25,6 +25,7 @@ use crate::router::router;
 use crate::server;
 use crate::status_store::StatusStore;
 use crate::storage::Storage;
+use crate::subscription_lookup::SubscriptionLookup;
 use crate::subscription_store::SubscriptionStore;
 
 /// For records that were sent and are not acknowledged when the last request has ended.
@@ -114,15 +115,17 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
     let log_ends = LogEnds::new(&kafka)?;
     let (projection, watch) =
         ProjectionWait::new(status_wait, storage.clone(), log_ends, topics.deliveries());
+    let (table, store) = (SubscriptionTable::new(), SubscriptionStore::new(storage.clone()));
     let publisher = Publisher::new(producer.clone(), topics.deliveries(), ingest.produce_timeout);
     let gateway = Gateway {
         limits: server.requests,
         ingest,
-        table: SubscriptionTable::new(),
+        lookup: SubscriptionLookup::new(table.clone(), store.clone()),
+        table,
         secrets: InboundSecrets::default(),
         publisher,
         egress,
-        store: SubscriptionStore::new(storage.clone()),
+        store,
         outbox_filled,
         status: StatusStore::new(storage),
         projection,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
@@ -18,9 +19,27 @@ impl ClientContext for Calm {
     fn error(&self, error: KafkaError, reason: &str) {
         note(&error, reason);
     }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
 }
 
 impl ConsumerContext for Calm {}
+
+/// librdkafka's own log lines. What it calls an error is a broker that is away; nobody has to act
+/// for it to go on.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(facility, "librdkafka: {message}");
+        }
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            tracing::warn!(facility, "librdkafka: {message}");
+        }
+        _ => tracing::debug!(facility, "librdkafka: {message}"),
+    }
+}
 
 pub(crate) fn note(error: &KafkaError, reason: &str) {
     tracing::debug!(%error, reason, "the client reports an error and goes on by itself");

@@ -13,8 +13,13 @@ pub(crate) const ALIASES: [(&str, &str); 3] = [
 ];
 
 /// `HOOKLOG_` variables that belong to `./dev`, `local-stack` and the tests, not to a role.
-pub(crate) const DEVELOPMENT_PREFIXES: [&str; 4] =
-    ["HOOKLOG_DEV_", "HOOKLOG_TEST_", "HOOKLOG_CACHE_DIR", "HOOKLOG_ARTIFACT_REPOSITORY"];
+pub(crate) const DEVELOPMENT_PREFIXES: [&str; 5] = [
+    "HOOKLOG_DEV_",
+    "HOOKLOG_TEST_",
+    "HOOKLOG_CACHE_DIR",
+    "HOOKLOG_ARTIFACT_REPOSITORY",
+    "HOOKLOG_LOCAL_STACK",
+];
 
 pub(crate) fn table() -> BTreeMap<&'static str, &'static str> {
     DEFAULTS_FILE

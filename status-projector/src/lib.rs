@@ -1,1 +1,37 @@
-//! status-projector
+//! Projects what happens to deliveries into PostgreSQL: one row per delivery, one row per call.
+//!
+//! Reads `deliveries` and `outcomes`. Rows and the offsets that they come from change in one
+//! transaction, so no record counts twice and none is left out, however often and wherever the
+//! process dies; the group's offsets in Kafka only show the lag. Whatever cannot become a row
+//! is set aside in `projector_rejects`, and its partition moves on. While PostgreSQL is away
+//! the projector waits, and nothing else does.
+//!
+//! It deliberately writes nothing to Kafka, and decides nothing about deliveries.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `reading` | what one record says, in rows; or why it is refused |
+//! | `delivery_row`, `attempt_row` | the rows, and which of two tellings wins |
+//! | `fold` | from a batch of records to the rows of one transaction |
+//! | `store` | that transaction |
+//! | `day_partitions` | the tables of the days that occur |
+//! | `writer` | one transaction at a time, until it is written: retries, bisection |
+//! | `gatherer` | the consumer loop's side: offsets to start at, batches |
+
+pub mod attempt_row;
+mod config;
+mod day_partitions;
+pub mod delivery_row;
+pub mod fold;
+mod gatherer;
+mod projection;
+pub mod reading;
+pub mod store;
+mod writer;
+
+#[cfg(test)]
+#[path = "../tests/story/mod.rs"]
+mod test_story;
+
+pub use config::Config;
+pub use projection::run;

@@ -14,11 +14,8 @@ use crate::running::Hooklog;
 const SOON: Duration = Duration::from_secs(20);
 const SECRET: &str = "your_secure_secret_key";
 /// Retries after 1 s and 2 s, then none.
-const QUICK_RETRIES: [(&str, &str); 3] = [
-    ("CELERY_MAX_RETRIES", "3"),
-    ("CELERY_BASE_RETRY_DELAY_SECONDS", "1"),
-    ("RETRY_FACTOR", "2"),
-];
+const QUICK_RETRIES: [(&str, &str); 3] =
+    [("CELERY_MAX_RETRIES", "3"), ("CELERY_BASE_RETRY_DELAY_SECONDS", "1"), ("RETRY_FACTOR", "2")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_event_arrives_byte_for_byte_and_its_status_and_rows_say_so() {
@@ -172,8 +169,7 @@ async fn a_record_that_nobody_can_read_is_dead_lettered_with_its_bytes_and_the_n
     let topics = bed.kafka().topics;
     let producer = Producer::new(&bed.kafka(), None).unwrap();
     let poison = b"not a delivery \0\xff";
-    let message =
-        Message { topic: &topics.deliveries(), key: b"k", value: poison, headers: &[] };
+    let message = Message { topic: &topics.deliveries(), key: b"k", value: poison, headers: &[] };
     producer.write(message).await.unwrap();
 
     let webhook_id = hooklog.ingest(&subscription, None, r#"{"payload":{}}"#).await;

@@ -129,9 +129,11 @@ impl Drop for Hooklog {
 pub fn command(variables: &[(String, String)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hooklog"));
     command.arg("up").stdin(Stdio::null()).env_clear();
-    command.envs(["PATH", "SSL_CERT_FILE", "RUST_BACKTRACE"].iter().filter_map(|name| {
-        std::env::var(name).ok().map(|value| ((*name).to_owned(), value))
-    }));
+    command.envs(
+        ["PATH", "SSL_CERT_FILE", "RUST_BACKTRACE"]
+            .iter()
+            .filter_map(|name| std::env::var(name).ok().map(|value| ((*name).to_owned(), value))),
+    );
     command.envs(variables.iter().cloned());
     command
 }

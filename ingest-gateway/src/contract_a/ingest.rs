@@ -1,7 +1,8 @@
 //! `POST /ingest/{id}`: takes one event in for one subscription.
 //!
 //! The checks stand in the contract's order, and each has the contract's words. Nothing here
-//! asks a database: the subscription is in memory, and the answer waits for the broker alone.
+//! asks a database for a subscription that this process knows: the answer waits for the broker
+//! alone.
 
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ pub(crate) async fn ingest(
     let id = path::uuid(id, "subscription_id").map(SubscriptionId::from_uuid);
     let (id, event_type) = both(id, ingest_body::event_type(&body))?;
 
-    let subscription = gateway.table.get(id).filter(|known| !known.deleted);
+    let subscription = gateway.lookup.find(id).await?;
     let subscription = subscription.ok_or_else(Rejection::subscription_not_found)?;
 
     if let Some(keys) = gateway.secrets.of(&subscription) {

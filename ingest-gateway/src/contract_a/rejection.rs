@@ -1,6 +1,7 @@
 //! Every answer of contract A that is not a success.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
@@ -16,6 +17,9 @@ use crate::storage::StorageError;
 
 /// What a client is told to wait before it asks again, in seconds.
 const RETRY_AFTER_SECONDS: &str = "1";
+
+const DATABASE_AWAY: Rejection =
+    Rejection::Unavailable("The database is not available. Try again.");
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -62,7 +66,14 @@ impl From<StorageError> for Rejection {
                 tracing::warn!(error = format!("{:#}", anyhow::Error::new(error)), "no answer");
             }
         }
-        Self::Unavailable("The database is not available. Try again.")
+        DATABASE_AWAY
+    }
+}
+
+impl From<Arc<StorageError>> for Rejection {
+    fn from(error: Arc<StorageError>) -> Self {
+        tracing::debug!(error = format!("{:#}", anyhow::Error::new(error)), "no answer");
+        DATABASE_AWAY
     }
 }
 

@@ -6,8 +6,10 @@ use pipeline::delivery::Delivery;
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use serde_json::json;
 use signature::{Secret, sign_hub};
+use test_bed::eventually;
+use uuid::Uuid;
 
-use crate::running::{Running, detail};
+use crate::running::{PATIENCE, Running, detail};
 
 const HEADER: &str = "X-Hub-Signature-256";
 const SECRET: &str = "your_secure_secret_key";
@@ -107,7 +109,7 @@ async fn with_the_202_the_record_is_in_the_topic_with_the_bytes_that_were_receiv
     assert_eq!(key, id.as_bytes());
     let accepted_at = delivery.accepted_at;
     assert!(before <= accepted_at && accepted_at <= Timestamp::now(), "{accepted_at}");
-    let uuid: uuid::Uuid = webhook_id.parse().unwrap();
+    let uuid: Uuid = webhook_id.parse().unwrap();
     assert_eq!(uuid.get_version_num(), 7);
     assert_eq!(
         delivery,
@@ -163,5 +165,21 @@ async fn the_signature_header_has_the_name_that_the_operator_gave_it() {
     assert_eq!(refused.json(), detail("Missing X-Sig header."));
     let accepted = gateway.http.post(&url, &[("x-sig", SIGNATURE)], SIGNED_BODY).await;
     assert_eq!(accepted.status, 202);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_has_not_come_through_the_topic_yet_is_asked_for_once() {
+    let gateway = Running::start("ask-once", &[]).await;
+    let id = Uuid::new_v4();
+    let path = format!("/ingest/{id}");
+    let body = r#"{"payload":{}}"#;
+    assert_eq!(gateway.post(&path, body).await.status, 404);
+    // As another gateway leaves it that was killed right after its 201, before its relay ran.
+    let insert = "INSERT INTO subscriptions (id, version, target_url, created_at, updated_at) \
+                  VALUES ($1, 1, 'https://example.com/', now(), now())";
+    gateway.bed.postgres().await.execute(insert, &[&id]).await.unwrap();
+    eventually(PATIENCE, async || (gateway.post(&path, body).await.status == 202).then_some(()))
+        .await;
     gateway.stop().await;
 }

@@ -60,6 +60,9 @@ async fn events_are_taken_in_without_a_database() {
     }
     let body = r#"{"target_url":"https://example.com"}"#;
     assert_eq!(gateway.post("/subscriptions", body).await.status, 503);
+    // Nobody here knows this one, and whether it exists cannot be asked.
+    let unknown = format!("/ingest/{}", Uuid::new_v4());
+    assert_eq!(gateway.post(&unknown, r#"{"payload":{}}"#).await.status, 503);
     gateway.stop().await;
 }
 

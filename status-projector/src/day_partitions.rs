@@ -1,0 +1,45 @@
+//! The tables of the days that occur.
+//!
+//! There is no default partition: each UTC day has its own tables, made before its first row is
+//! written, in a short transaction of their own.
+
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Client;
+use jiff::civil::Date;
+
+/// The tables are made under a lock that readers do not hold; retention may.
+const BOUNDS_SQL: &str = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'";
+
+/// The days whose tables are known to be there.
+#[derive(Debug, Default)]
+pub(crate) struct DayPartitions {
+    known: BTreeSet<Date>,
+}
+
+impl DayPartitions {
+    /// Makes what is missing for `days`.
+    pub async fn ensure(
+        &mut self,
+        client: &mut Client,
+        days: impl Iterator<Item = Date>,
+    ) -> Result<(), tokio_postgres::Error> {
+        let missing: BTreeSet<Date> = days.filter(|day| !self.known.contains(day)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(BOUNDS_SQL).await?;
+        for day in &missing {
+            transaction.execute("SELECT create_delivery_partitions($1)", &[day]).await?;
+        }
+        transaction.commit().await?;
+        self.known.extend(missing);
+        Ok(())
+    }
+
+    /// Takes nothing for granted any more: somebody may have dropped a day.
+    pub fn doubt(&mut self) {
+        self.known.clear();
+    }
+}
