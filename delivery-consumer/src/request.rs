@@ -51,7 +51,7 @@ mod tests {
     fn a_receiver_can_verify_what_is_sent() {
         let now = Timestamp::from_second(1_795_000_000).unwrap();
         let secret = Secret::from_text("s3cret").unwrap();
-        let headers = headers(&delivery(), &[secret.clone()], now);
+        let headers = headers(&delivery(), std::slice::from_ref(&secret), now);
         let text = |name: &str| headers[name].to_str().unwrap();
         assert_eq!(text("webhook-id"), delivery().message_id.to_string());
         let sent = StandardHeaders {

@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(judge(Some(&secret), &headers, b"", 0), Verdict::Unsigned);
         headers.insert("webhook-id", "m".parse().unwrap());
         headers.insert("webhook-timestamp", "0".parse().unwrap());
-        let signature = signature::sign_standard(&[secret.clone()], "m", 0, b"body");
+        let signature = signature::sign_standard(std::slice::from_ref(&secret), "m", 0, b"body");
         headers.insert("webhook-signature", signature.parse().unwrap());
         assert_eq!(judge(Some(&secret), &headers, b"body", 0), Verdict::Verified);
         assert!(matches!(judge(Some(&secret), &headers, b"bodY", 0), Verdict::Rejected(_)));

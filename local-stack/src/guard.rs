@@ -25,7 +25,7 @@ use crate::process::Process;
 /// Exit code of a guard that could not start its child (the code `timeout` uses for that).
 pub const FAILED: i32 = 125;
 /// Added to the number of the signal that ended the child, as shells do.
-const SIGNAL_EXIT_BASE: i32 = 128;
+pub const SIGNAL_EXIT_BASE: i32 = 128;
 
 /// What a guard is told on its command line.
 #[derive(Clone, Debug, clap::Args)]
@@ -167,15 +167,11 @@ fn supervise(
     order: &GuardOrder,
 ) -> io::Result<ExitStatus> {
     let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-    loop {
-        match inbox.recv() {
-            Ok(Event::ChildChanged) => {
-                if let Some(status) = child.try_wait()? {
-                    sweep_group(pid);
-                    return Ok(status);
-                }
-            }
-            Ok(Event::Stop) | Err(_) => break,
+    // Anything else, a closed channel too, means stop.
+    while let Ok(Event::ChildChanged) = inbox.recv() {
+        if let Some(status) = child.try_wait()? {
+            sweep_group(pid);
+            return Ok(status);
         }
     }
     let signal = match order.stop {

@@ -55,13 +55,15 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Starts a guard and waits until its child exists.
-    pub fn start(order: GuardOrder) -> Result<Self, GuardError> {
+    /// Starts a guard and waits until its child exists. The child's environment is this
+    /// process's plus `environment`.
+    pub fn start(order: GuardOrder, environment: &[(&str, String)]) -> Result<Self, GuardError> {
         let program = program()?;
         let fail = |source| GuardError::Guard { name: order.name.clone(), source };
         Process::forget(&order.pid_folder, &order.name);
         let mut command = Command::new(program);
-        command.args(order.arguments()).stdin(Stdio::piped()).process_group(0);
+        command.args(order.arguments()).envs(environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).process_group(0);
         if let Some(path) = &order.log {
             let log = OpenOptions::new().create(true).append(true).open(path).map_err(fail)?;
             command.stdout(log.try_clone().map_err(fail)?).stderr(log);
@@ -92,6 +94,11 @@ impl Guarded {
                 Err(GuardError::Child { name: order.name, reason })
             }
         }
+    }
+
+    /// Whether the process itself runs; its guard may take a moment more to end.
+    pub fn is_running(&mut self) -> bool {
+        self.ended().is_none() && self.process.as_ref().is_some_and(Process::is_alive)
     }
 
     /// How it ended, if it has; the guard passes its child's exit code on.

@@ -83,6 +83,8 @@ impl Kafka {
         if self.is_running() {
             return Ok(());
         }
+        // The guard of one that has ended removes its pid file: before the new one's exists.
+        self.running = None;
         if !port::is_free(self.controller_port)
             && let Some([other]) = port::free()
         {
@@ -104,7 +106,7 @@ impl Kafka {
         command.push(option("-Djava.io.tmpdir=", &self.data.join("tmp")));
         command.push(option("-Dlog4j2.configurationFile=", &self.data.join("log4j2.properties")));
         command.extend(["-cp".into(), self.class_path(), "kafka.Kafka".into(), settings.into()]);
-        let running = Guarded::start(GuardOrder {
+        let order = GuardOrder {
             name: NAME.to_owned(),
             pid_folder: self.pid_folder.clone(),
             stop: StopSignal::Term,
@@ -114,8 +116,8 @@ impl Kafka {
             gid: None,
             directory: Some(self.data.clone()),
             command,
-        })?;
-        self.running = Some(running);
+        };
+        self.running = Some(Guarded::start(order, &[])?);
         self.wait_until_ready().inspect_err(|_| self.stop())
     }
 
@@ -126,7 +128,7 @@ impl Kafka {
 
     /// Whether the broker's process runs.
     pub fn is_running(&mut self) -> bool {
-        self.running.as_mut().is_some_and(|running| running.ended().is_none())
+        self.running.as_mut().is_some_and(Guarded::is_running)
     }
 
     /// What clients bootstrap from.
@@ -192,10 +194,10 @@ fn settings_text(port: u16, controller_port: u16, data: &Path) -> String {
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
-         # There is no other broker to hand leadership to: do not wait for one.\n\
-         controlled.shutdown.enable=false\n\
          # The first heartbeat unfences the broker; the default interval is 2 s.\n\
-         broker.heartbeat.interval.ms=200\n",
+         broker.heartbeat.interval.ms=200\n\
+         # A killed broker may not register again before this has passed (default 9 s).\n\
+         broker.session.timeout.ms=4000\n",
         log.display()
     )
 }

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// Below every system's range of ports for outgoing connections (Linux 32768, macOS 49152),
 /// so no client's socket can take a port while its service is away for a moment.
@@ -10,11 +10,16 @@ const FIRST_TEST_PORT: u16 = 20_000;
 const TEST_PORTS: u16 = 9_000;
 const TRIES: usize = 200;
 
-/// Whether a listener can bind it right now. A connection that lingers in TIME_WAIT does not
+/// Whether a listener can bind this loopback port right now. A connection that lingers in TIME_WAIT does not
 /// count as busy (the standard library sets `SO_REUSEADDR`), and neither Kafka nor
 /// PostgreSQL minds it.
 pub fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    is_free_at((Ipv4Addr::LOCALHOST, port).into())
+}
+
+/// The same for any address of this machine.
+pub fn is_free_at(address: SocketAddr) -> bool {
+    TcpListener::bind(address).is_ok()
 }
 
 /// `N` different free ports, picked at random so that stacks started at the same time do

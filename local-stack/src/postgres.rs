@@ -83,6 +83,8 @@ impl Postgres {
         if self.is_running() {
             return Ok(());
         }
+        // The guard of one that has ended removes its pid file: before the new one's exists.
+        self.running = None;
         let fail = |source| PostgresError::Folder { path: self.wanted_data.clone(), source };
         let account = Account::for_postgres().map_err(fail)?;
         let data = self.prepare(account)?;
@@ -91,7 +93,7 @@ impl Postgres {
             command.push("-c".into());
             command.push(setting.into());
         }
-        let running = Guarded::start(GuardOrder {
+        let order = GuardOrder {
             name: NAME.to_owned(),
             pid_folder: self.pid_folder.clone(),
             stop: StopSignal::Int,
@@ -101,8 +103,8 @@ impl Postgres {
             gid: account.map(|account| account.gid),
             directory: Some(data),
             command,
-        })?;
-        self.running = Some(running);
+        };
+        self.running = Some(Guarded::start(order, &[])?);
         self.wait_until_ready().inspect_err(|_| self.stop())
     }
 
@@ -113,7 +115,7 @@ impl Postgres {
 
     /// Whether the server's process runs.
     pub fn is_running(&mut self) -> bool {
-        self.running.as_mut().is_some_and(|running| running.ended().is_none())
+        self.running.as_mut().is_some_and(Guarded::is_running)
     }
 
     /// The address of one of its databases.

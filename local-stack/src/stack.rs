@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -10,12 +11,16 @@ use crate::cache::{self, CacheError};
 use crate::java::{self, JavaError};
 use crate::kafka::{self, Kafka, KafkaError};
 use crate::postgres::{self, Postgres, PostgresError};
+use crate::wait::eventually;
 use crate::{account, port};
 
 /// Changes the port of `./dev up`'s Kafka.
 pub const KAFKA_PORT_VARIABLE: &str = "HOOKLOG_DEV_KAFKA_PORT";
 /// Changes the port of `./dev up`'s PostgreSQL.
 pub const POSTGRES_PORT_VARIABLE: &str = "HOOKLOG_DEV_POSTGRES_PORT";
+
+/// A server that was killed may hold its port for a moment longer.
+const PORT_RELEASE_BOUND: Duration = Duration::from_secs(2);
 
 /// What kind of stack to start. The default is a private one: free ports, and a temporary
 /// folder that is removed with it.
@@ -88,17 +93,15 @@ impl Stack {
     ///
     /// On an error nothing is left running. If this process ends without stopping the stack,
     /// even by SIGKILL, the servers' guards stop it (a temporary folder then stays).
-    pub fn start(options: Options) -> Result<Self, StackError> {
+    pub fn start(options: &Options) -> Result<Self, StackError> {
         let java = java::find()?;
         let installed = cache::install()?;
-        let temporary = match options.folder {
-            None => Some(temporary_folder()?),
-            Some(_) => None,
-        };
-        let folder = match (&options.folder, &temporary) {
-            (Some(folder), _) => folder.clone(),
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => unreachable!("a folder is given or made just above"),
+        let (folder, temporary) = match &options.folder {
+            Some(folder) => (folder.clone(), None),
+            None => {
+                let temporary = temporary_folder()?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
         };
         let folder = std::path::absolute(&folder)
             .map_err(|source| StackError::Folder { path: folder, source })?;
@@ -156,12 +159,19 @@ impl Stack {
     }
 
     fn check_ports(&mut self) -> Result<(), StackError> {
-        let taken = |port, server, variable| Err(StackError::PortTaken { port, server, variable });
-        if !self.kafka.is_running() && !port::is_free(self.kafka.port) {
-            return taken(self.kafka.port, "Kafka", KAFKA_PORT_VARIABLE);
+        let mut wanted = Vec::new();
+        if !self.kafka.is_running() {
+            // Waits for its guard, so that a broker that was just killed is wholly gone.
+            self.kafka.stop();
+            wanted.push((self.kafka.port, "Kafka", KAFKA_PORT_VARIABLE));
         }
-        if !self.postgres.is_running() && !port::is_free(self.postgres.port) {
-            return taken(self.postgres.port, "PostgreSQL", POSTGRES_PORT_VARIABLE);
+        if !self.postgres.is_running() {
+            self.postgres.stop();
+            wanted.push((self.postgres.port, "PostgreSQL", POSTGRES_PORT_VARIABLE));
+        }
+        for (port, server, variable) in wanted {
+            eventually(PORT_RELEASE_BOUND, || port::is_free(port).then_some(()))
+                .ok_or(StackError::PortTaken { port, server, variable })?;
         }
         Ok(())
     }
@@ -179,6 +189,11 @@ impl Stack {
     /// The superuser's address of the maintenance database `postgres`.
     pub fn postgres_url(&self) -> String {
         self.postgres.maintenance_url()
+    }
+
+    /// The superuser's address of another database; `hooklog` exists from the start.
+    pub fn database_url(&self, database: &str) -> String {
+        self.postgres.url(database)
     }
 
     /// Holds `kafka.pid` and `postgres.pid` (bare numbers) while the servers run.

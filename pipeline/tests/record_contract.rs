@@ -3,6 +3,8 @@
 //!
 //! A file that is missing is written by this test once; a file that is there is never changed.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
