@@ -24,14 +24,17 @@ const CLUSTER_ID: &str = "aG9va2xvZy1kZXYtc3RhYw";
 const FORMAT_BOUND: Duration = Duration::from_secs(60);
 const READY_BOUND: Duration = Duration::from_secs(90);
 const STOP_GRACE: Duration = Duration::from_secs(15);
-const JVM_FLAGS: [&str; 5] = [
+const JVM_FLAGS: [&str; 4] = [
     "-Xms256m",
     "-Xmx512m",
-    "-XX:+UseParallelGC",
     // No memory-mapped statistics file in /tmp, which a killed JVM would leave behind.
     "-XX:-UsePerfData",
     "-Dfile.encoding=UTF-8",
 ];
+/// For a broker that works for long: the full compiler, and both cores for its garbage.
+const LASTING: [&str; 1] = ["-XX:+UseParallelGC"];
+/// For a broker that lives as long as a test: half of its start is the compiler's work.
+const SHORT_LIVED: [&str; 2] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
 
 /// Why Kafka is not running.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,8 @@ pub struct Kafka {
     pub(crate) data: PathBuf,
     pub(crate) log: PathBuf,
     pub(crate) pid_folder: PathBuf,
+    /// Whether it is to work for long, and not only for a test.
+    pub(crate) durable: bool,
     pub(crate) running: Option<Guarded>,
 }
 
@@ -102,7 +107,8 @@ impl Kafka {
             one_shot::run(name, &mut format, Stdio::null(), &self.log, FORMAT_BOUND)?;
         }
         let mut command: Vec<OsString> = vec![self.java.clone().into()];
-        command.extend(JVM_FLAGS.map(OsString::from));
+        let flags: &[&str] = if self.durable { &LASTING } else { &SHORT_LIVED };
+        command.extend(JVM_FLAGS.iter().chain(flags).map(OsString::from));
         command.push(option("-Djava.io.tmpdir=", &self.data.join("tmp")));
         command.push(option("-Dlog4j2.configurationFile=", &self.data.join("log4j2.properties")));
         command.extend(["-cp".into(), self.class_path(), "kafka.Kafka".into(), settings.into()]);

@@ -32,7 +32,8 @@ pub struct Options {
     pub kafka_port: Option<u16>,
     /// PostgreSQL's port; a free one if `None`.
     pub postgres_port: Option<u16>,
-    /// Whether PostgreSQL's data must survive a crash of the machine (`fsync`).
+    /// Whether it is to work for long, and PostgreSQL's data must survive a crash of the
+    /// machine (`fsync`).
     pub durable: bool,
 }
 
@@ -125,6 +126,7 @@ impl Stack {
                 data: folder.join("kafka"),
                 log: folder.join("logs/kafka.log"),
                 pid_folder: run_folder.clone(),
+                durable: options.durable,
                 running: None,
             },
             postgres: Postgres {

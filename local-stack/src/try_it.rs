@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 pub fn text(api: SocketAddr) -> String {
     format!(
         r#"
-dashboard  http://{api}/
+API        http://{api}/
 
 a receiver, in another terminal:  ./dev listen --secret demo-secret
 then paste these two lines: create a subscription, send it a signed event

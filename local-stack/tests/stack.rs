@@ -170,6 +170,9 @@ fn up_starts_only_what_is_missing_and_down_leaves_no_process() -> Result<()> {
     ensure!(after[..3] == before[..3], "the servers were restarted: {before:?} {after:?}");
     ensure!(after.len() == 4 && after[3] != before[3], "{after:?}");
 
+    stage.succeeds(["up", "--detach"])?;
+    ensure!(stage.running()? == after, "an up with nothing missing changed something");
+
     let output = stage.succeeds(["down"])?;
     ensure!(last_stdout_line(&output) == "stopped hooklog, kafka, postgres");
     ensure!(after.iter().all(|process| !process.is_alive()), "a process survived");

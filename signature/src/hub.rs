@@ -7,7 +7,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::Secret;
 
-const PREFIX: &str = "sha256=";
+pub(crate) const PREFIX: &str = "sha256=";
 
 /// Why a request's signature was not accepted. Never holds any of the header or the body.
 ///

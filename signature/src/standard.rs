@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use subtle::{Choice, ConstantTimeEq as _};
 
+use crate::replay_window::{self, TimestampRejection};
 use crate::{PublicKey, Secret, SigningKey};
 
 const SHARED: &str = "v1";
@@ -44,6 +45,16 @@ pub enum StandardRejection {
     /// There are entries of that version, and none matches.
     #[error("no signature matches")]
     Mismatch,
+}
+
+impl From<TimestampRejection> for StandardRejection {
+    fn from(rejection: TimestampRejection) -> Self {
+        match rejection {
+            TimestampRejection::NotSeconds => Self::Timestamp,
+            TimestampRejection::TooOld => Self::TooOld,
+            TimestampRejection::TooNew => Self::TooNew,
+        }
+    }
 }
 
 /// The value of `webhook-signature`: one `v1,<base64>` for each secret, separated by spaces.
@@ -88,7 +99,7 @@ pub fn verify_standard(
     now_seconds: i64,
     tolerance: Duration,
 ) -> Result<(), StandardRejection> {
-    judge_timestamp(headers.timestamp, now_seconds, tolerance)?;
+    replay_window::judge(headers.timestamp, now_seconds, tolerance)?;
     let claimed: Vec<[u8; 32]> = entries(headers.signature, SHARED)?;
     let content = signed_content(headers.id, headers.timestamp, body);
     let mut matches = Choice::from(0);
@@ -112,7 +123,7 @@ pub fn verify_standard_with_public_key(
     now_seconds: i64,
     tolerance: Duration,
 ) -> Result<(), StandardRejection> {
-    judge_timestamp(headers.timestamp, now_seconds, tolerance)?;
+    replay_window::judge(headers.timestamp, now_seconds, tolerance)?;
     let claimed: Vec<[u8; 64]> = entries(headers.signature, KEY_PAIR)?;
     let message = signed_content(headers.id, headers.timestamp, body).concat();
     if claimed.iter().any(|signature| key.accepts(&message, signature)) {
@@ -124,25 +135,6 @@ pub fn verify_standard_with_public_key(
 
 fn signed_content<'a>(id: &'a str, timestamp: &'a str, body: &'a [u8]) -> [&'a [u8]; 5] {
     [id.as_bytes(), b".", timestamp.as_bytes(), b".", body]
-}
-
-fn judge_timestamp(
-    timestamp: &str,
-    now_seconds: i64,
-    tolerance: Duration,
-) -> Result<(), StandardRejection> {
-    // `i64::from_str` also takes a leading plus sign.
-    if !timestamp.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(StandardRejection::Timestamp);
-    }
-    let at: i64 = timestamp.parse().map_err(|_| StandardRejection::Timestamp)?;
-    if now_seconds.abs_diff(at) <= tolerance.as_secs() {
-        Ok(())
-    } else if at < now_seconds {
-        Err(StandardRejection::TooOld)
-    } else {
-        Err(StandardRejection::TooNew)
-    }
 }
 
 /// The entries of one version that have the right length.
