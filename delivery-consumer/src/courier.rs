@@ -210,11 +210,14 @@ impl Courier {
             partition: record.partition,
             offset: record.offset,
         };
+        let headers = letter.headers();
+        let headers: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let message = Message {
             topic: &self.names.dead_letters,
             key: record.key.as_deref().unwrap_or_default(),
             value: record.value.as_deref().unwrap_or_default(),
-            headers: &letter.headers(),
+            headers: &headers,
         };
         self.producer.write(message).await.map(|_| ())
     }

@@ -8,6 +8,7 @@ use signature::{Secret, sign_standard};
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
 const OUR_USER_AGENT: HeaderValue =
     HeaderValue::from_static(concat!("hooklog/", env!("CARGO_PKG_VERSION")));
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/json");
@@ -28,10 +29,33 @@ pub(crate) fn headers(delivery: &Delivery, secrets: &[Secret], now: Timestamp) -
         insert_ascii(&mut headers, WEBHOOK_SIGNATURE, signature);
     }
     insert_ascii(&mut headers, WEBHOOK_ID, message_id);
+    if !delivery.attributes.is_empty() {
+        headers.insert(CE_SPECVERSION, HeaderValue::from_static("1.0"));
+    }
+    for (name, value) in &delivery.attributes {
+        // A name that is no header name came from a producer past the front door's check.
+        if let Ok(name) = HeaderName::try_from(format!("ce-{name}")) {
+            insert_ascii(&mut headers, name, percent_encoded(value));
+        }
+    }
     headers
 }
 
-/// A UUID and base64 are always header values.
+/// An attribute's value as a header's: everything but printable ASCII, and space, double quote
+/// and percent, is percent-encoded (CloudEvents HTTP binding 1.0, section 3.1.3.2).
+fn percent_encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'"' | b'%' => out.push_str(&format!("%{byte:02X}")),
+            0x21..=0x7e => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// A UUID, base64 and percent-encoded text are always header values.
 fn insert_ascii(headers: &mut HeaderMap, name: HeaderName, text: String) {
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.insert(name, value);
@@ -62,6 +86,22 @@ mod tests {
         let verified =
             verify_standard(&[secret], sent, &delivery().body, now.as_second(), Duration::ZERO);
         assert_eq!(verified, Ok(()));
+    }
+
+    #[test]
+    fn a_cloud_event_goes_out_in_http_binary_mode() {
+        // The examples of the HTTP binding's section 3.1.3.2 among them.
+        let given =
+            [("id", "1"), ("type", "a.b"), ("subject", "Euro \u{20ac} \u{1F600}"), ("x", "\"%\n")];
+        let mut delivery = delivery();
+        delivery.attributes =
+            given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers = headers(&delivery, &[], Timestamp::UNIX_EPOCH);
+        let text = |name: &str| headers[name].to_str().unwrap();
+        assert_eq!(text("ce-specversion"), "1.0");
+        assert_eq!(text("ce-type"), "a.b");
+        assert_eq!(text("ce-subject"), "Euro%20%E2%82%AC%20%F0%9F%98%80");
+        assert_eq!(text("ce-x"), "%22%25%0A");
     }
 
     #[test]

@@ -10,11 +10,14 @@ use kafka_loop::KafkaSettings;
 use settings::{Environment, SettingError};
 use tokio_postgres::config::Host;
 
+use crate::cors::CorsOrigins;
+
 /// The gateway's settings.
 #[derive(Debug)]
 pub struct Config {
     pub server: ServerSettings,
     pub ingest: IngestSettings,
+    pub cors: CorsOrigins,
     pub kafka: KafkaSettings,
     pub database: DatabaseSettings,
     /// Judges the URLs of subscriptions.
@@ -48,9 +51,23 @@ pub struct IngestSettings {
     /// `HOOKLOG_PRODUCE_TIMEOUT`: until then the broker has acknowledged, or the answer is 503.
     pub produce_timeout: Duration,
     /// `WEBHOOK_SECRET_HEADER`: where a producer's signature stands.
-    pub signature_header: HeaderName,
-    /// The same as it was written, for answers that name it.
-    pub signature_header_text: String,
+    pub signature_header: NamedHeader,
+    /// `WEBHOOK_EVENT_TYPE_HEADER`: where an event's type stands, for contract B.
+    pub event_type_header: NamedHeader,
+}
+
+/// A header that the operator has given its name.
+#[derive(Debug, Clone)]
+pub struct NamedHeader {
+    pub name: HeaderName,
+    /// The name as it was written, for answers that tell it.
+    pub text: String,
+}
+
+impl NamedHeader {
+    fn from_environment(env: &Environment, name: &'static str) -> Result<Self, SettingError> {
+        Ok(Self { name: env.parsed(name, "a header name")?, text: env.text(name).to_owned() })
+    }
 }
 
 impl Config {
@@ -80,9 +97,10 @@ impl Config {
             },
             ingest: IngestSettings {
                 produce_timeout: env.duration("HOOKLOG_PRODUCE_TIMEOUT")?,
-                signature_header: env.parsed("WEBHOOK_SECRET_HEADER", "a header name")?,
-                signature_header_text: env.text("WEBHOOK_SECRET_HEADER").to_owned(),
+                signature_header: NamedHeader::from_environment(env, "WEBHOOK_SECRET_HEADER")?,
+                event_type_header: NamedHeader::from_environment(env, "WEBHOOK_EVENT_TYPE_HEADER")?,
             },
+            cors: CorsOrigins::from_environment(env)?,
             kafka,
             database,
             egress: EgressPolicy::from_settings(env, own)?,

@@ -7,16 +7,16 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use egress::EgressPolicy;
-use kafka_loop::subscription_table::SubscriptionTable;
-use tokio::sync::Notify;
 
 use crate::config::{IngestSettings, RequestLimits};
-use crate::contract_a::rejection::Rejection;
+use crate::cors::CorsOrigins;
+use crate::delivery_lookup::DeliveryLookup;
 use crate::inbound_secrets::InboundSecrets;
-use crate::projection_wait::ProjectionWait;
 use crate::publisher::Publisher;
+use crate::refusal::Refusal;
 use crate::request_body;
 use crate::status_store::StatusStore;
+use crate::subscription_changes::SubscriptionChanges;
 use crate::subscription_lookup::SubscriptionLookup;
 use crate::subscription_store::SubscriptionStore;
 
@@ -24,19 +24,18 @@ use crate::subscription_store::SubscriptionStore;
 pub(crate) struct Gateway {
     pub limits: RequestLimits,
     pub ingest: IngestSettings,
-    /// Every subscription in memory.
-    pub table: SubscriptionTable,
-    /// What the ingest path asks.
+    pub cors: CorsOrigins,
+    /// Subscriptions in memory: what the ingest path asks.
     pub lookup: SubscriptionLookup,
     pub secrets: InboundSecrets,
     pub publisher: Publisher,
     pub egress: EgressPolicy,
     /// The truth about subscriptions: what configuration routes ask.
     pub store: SubscriptionStore,
-    /// Wakes the relay after a change.
-    pub outbox_filled: Arc<Notify>,
+    /// The only way to change it.
+    pub changes: SubscriptionChanges,
     pub status: StatusStore,
-    pub projection: ProjectionWait,
+    pub deliveries: DeliveryLookup,
     pub gate: Gate,
 }
 
@@ -57,8 +56,8 @@ impl Gate {
     }
 }
 
-/// Answers 503 while the gate is closed.
-pub(crate) async fn refuse_until_open(
+/// Answers 503 while the gate is closed, in the words of contract `R`.
+pub(crate) async fn refuse_until_open<R: From<Refusal> + IntoResponse>(
     State(gate): State<Gate>,
     request: Request,
     next: Next,
@@ -67,6 +66,6 @@ pub(crate) async fn refuse_until_open(
         next.run(request).await
     } else {
         request_body::discard(request.into_body()).await;
-        Rejection::Unavailable("hooklog is starting.").into_response()
+        R::from(Refusal::STARTING).into_response()
     }
 }

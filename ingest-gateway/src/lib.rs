@@ -1,40 +1,58 @@
-//! The gateway: takes events over HTTP, keeps subscriptions, and tells what became of
+//! The gateway: takes events over HTTP and from Kafka, keeps subscriptions, and tells what became of
 //! deliveries.
 //!
 //! Owns the HTTP surface ([`router`]), the truth about subscriptions in Postgres and its way
 //! into the compacted topic ([`outbox_relay`]), and the acceptance of events.
 //!
-//! Promises: a 202 means that the broker has the delivery, byte for byte as it was received.
-//! Taking an event in touches no database; without Postgres only configuration and status
-//! answer 503. Without the broker an event is answered 503 within the produce timeout.
+//! Promises: a 202 means that the broker has the delivery, byte for byte as it was received, or
+//! in the canonical form if that is what was signed. Taking an event in touches no database;
+//! without Postgres only configuration and status answer 503. Without the broker an event is
+//! answered 503 within the produce timeout.
 //!
 //! It deliberately calls no receiver and writes no status: the consumer and the projector do.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `config`, `run`, `gateway` | settings, the role's life, what the handlers share |
-//! | `server`, `request_body` | connections and bodies, with every bound |
+//! | `server`, `request_body`, `cors` | connections, bodies with every bound, pages of others |
 //! | `router` | the whole HTTP surface |
-//! | `contract_a` | the first seed service's routes and shapes |
-//! | `publisher`, `inbound_secrets` | from an accepted event to an acknowledged record |
-//! | `subscription_store`, `outbox_relay` | subscriptions: rows, and their way into the topic |
-//! | `status_store`, `projection_wait` | what the projection knows, and whether it is up to date |
+//! | `contract_a`, `contract_b` | the two older services' routes: shapes and texts |
+//! | `json_fields`, `subscription_fields` | what of a body is read, and by which rules |
+//! | `ingest`, `inbound_signature`, `inbound_secrets` | what is decided about an event |
+//! | `front_door` | from an event in Kafka to its deliveries |
+//! | `publisher` | from an accepted event to an acknowledged record |
+//! | `subscription_store`, `subscription_changes`, `outbox_relay` | subscriptions: rows, and their way into every process |
+//! | `subscription_lookup` | subscriptions in memory |
+//! | `status_store`, `delivery_lookup`, `projection_wait`, `standing` | what the projection knows, and whether it is up to date |
+//! | `storage`, `refusal` | statements with bounds, and what is answered when nothing else can be |
 
 mod config;
 mod contract_a;
+mod contract_b;
+mod cors;
+mod delivery_lookup;
+mod front_door;
 mod gateway;
 mod inbound_secrets;
+mod inbound_signature;
+mod ingest;
+mod json_fields;
 mod outbox_relay;
 mod projection_wait;
 mod publisher;
+mod refusal;
 mod request_body;
 mod router;
 mod run;
 mod server;
+mod standing;
 mod status_store;
 mod storage;
+mod subscription_changes;
+mod subscription_fields;
 mod subscription_lookup;
 mod subscription_store;
 
-pub use config::{Config, IngestSettings, RequestLimits, ServerSettings};
+pub use config::{Config, IngestSettings, NamedHeader, RequestLimits, ServerSettings};
+pub use cors::CorsOrigins;
 pub use run::run;

@@ -94,6 +94,7 @@ fn delivery(event: NewDelivery<'_>, id: Uuid, now: Timestamp) -> Delivery {
         release: 0,
         wait: None,
         replay_of: None,
+        attributes: Vec::new(),
         body: event.body,
     }
 }

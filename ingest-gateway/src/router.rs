@@ -4,31 +4,66 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, any, get, post};
 
-use crate::contract_a::{ingest, logs, rejection, status, subscriptions};
 use crate::gateway::{Gateway, refuse_until_open};
+use crate::refusal::{Refusal, no_method, no_route};
+use crate::{contract_a as a, contract_b as b};
+
+type Routes<const N: usize> = [(&'static str, MethodRouter<Arc<Gateway>>); N];
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
-    let gate = gateway.gate.clone();
-    let a: [(&str, MethodRouter<Arc<Gateway>>); 6] = [
-        ("/subscriptions", get(subscriptions::list).post(subscriptions::create)),
+    let routes_a: Routes<6> = [
+        ("/subscriptions", get(a::subscriptions::list).post(a::subscriptions::create)),
         (
             "/subscriptions/{id}",
-            get(subscriptions::read).put(subscriptions::replace).delete(subscriptions::delete),
+            get(a::subscriptions::read)
+                .put(a::subscriptions::replace)
+                .delete(a::subscriptions::delete),
         ),
-        ("/subscriptions/{id}/logs", get(logs::of_subscription)),
-        ("/ingest/{id}", post(ingest::ingest)),
-        ("/status/{id}", get(status::status)),
-        ("/logs", get(logs::all)),
+        ("/subscriptions/{id}/logs", get(a::logs::of_subscription)),
+        ("/ingest/{id}", post(a::ingest::ingest)),
+        ("/status/{id}", get(a::status::status)),
+        ("/logs", get(a::logs::all)),
     ];
-    a.into_iter()
+    let routes_b: Routes<5> = [
+        ("/subscriptions", get(b::subscriptions::list).post(b::subscriptions::create)),
+        (
+            "/subscriptions/{id}",
+            get(b::subscriptions::read)
+                .put(b::subscriptions::amend)
+                .delete(b::subscriptions::delete),
+        ),
+        ("/ingest/{id}", post(b::ingest::ingest)),
+        ("/status/delivery_tasks/{id}", get(b::status::delivery_task)),
+        ("/status/subscriptions/{id}/attempts", get(b::status::attempts)),
+    ];
+    let a = contract::<a::rejection::Rejection, _>(routes_a, &gateway);
+    let mut b = contract::<b::rejection::Rejection, _>(routes_b, &gateway);
+    let own_headers = [&gateway.ingest.signature_header, &gateway.ingest.event_type_header];
+    if let Some(cors) = gateway.cors.layer(own_headers.map(|header| header.name.clone())) {
+        b = b.layer(cors);
+    }
+    a.nest("/api", b.clone())
+        .nest("/api/v1", b)
+        // The one path under the prefix that is not nested.
+        .route("/api/", any(no_route::<b::rejection::Rejection>))
+        .with_state(gateway)
+}
+
+/// A contract's routes; whatever no handler has is answered in the words of `R`.
+fn contract<R, const N: usize>(routes: Routes<N>, gateway: &Gateway) -> Router<Arc<Gateway>>
+where
+    R: From<Refusal> + IntoResponse + 'static,
+{
+    routes
+        .into_iter()
         .fold(Router::new(), |router, (path, methods)| {
             // With and without a trailing slash: a redirect would lose the body of a POST.
             router.route(&format!("{path}/"), methods.clone()).route(path, methods)
         })
-        .fallback(rejection::not_found)
-        .method_not_allowed_fallback(rejection::method_not_allowed)
-        .layer(from_fn_with_state(gate, refuse_until_open))
-        .with_state(gateway)
+        .fallback(no_route::<R>)
+        .method_not_allowed_fallback(no_method::<R>)
+        .layer(from_fn_with_state(gateway.gate.clone(), refuse_until_open::<R>))
 }

@@ -16,6 +16,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::delivery_lookup::DeliveryLookup;
+use crate::front_door::FrontDoor;
 use crate::gateway::{Gate, Gateway};
 use crate::inbound_secrets::InboundSecrets;
 use crate::outbox_relay::OutboxRelay;
@@ -25,6 +27,7 @@ use crate::router::router;
 use crate::server;
 use crate::status_store::StatusStore;
 use crate::storage::Storage;
+use crate::subscription_changes::SubscriptionChanges;
 use crate::subscription_lookup::SubscriptionLookup;
 use crate::subscription_store::SubscriptionStore;
 
@@ -51,8 +54,8 @@ pub async fn run(
         .with_context(|| format!("bind {listen} (HOOKLOG_LISTEN)"))?;
     let header_read_timeout = config.server.header_read_timeout;
     let kafka = config.kafka.clone();
-    let Parts { gateway, producer, relay, watch } = parts(config)?;
-    let (table, gate) = (gateway.table.clone(), gateway.gate.clone());
+    let Parts { gateway, front_door, table, producer, relay, watch } = parts(config)?;
+    let gate = gateway.gate.clone();
 
     // Requests need the background until the last of them has ended, so that it ends later.
     let stop_serving = shutdown.child_token();
@@ -65,8 +68,10 @@ pub async fn run(
         stop_serving.clone(),
     ));
     let mut background = JoinSet::new();
-    background.spawn(follow(kafka, table.clone(), stop_background.clone()));
+    background.spawn(follow(kafka.clone(), table.clone(), stop_background.clone()));
     background.spawn(watch_projection(watch, stop_background.clone()));
+    // Takes nothing new in as soon as a shutdown is asked for, like the listener.
+    background.spawn(front_door.run(kafka, stop_serving.clone()));
     background.spawn(open(table, gate, ready, relay, stop_background.clone()));
 
     let failed = producer.failed();
@@ -94,6 +99,8 @@ pub async fn run(
 
 struct Parts {
     gateway: Gateway,
+    front_door: FrontDoor,
+    table: SubscriptionTable,
     producer: Producer,
     relay: OutboxRelay,
     watch: ProjectionWatch,
@@ -101,7 +108,7 @@ struct Parts {
 
 /// Makes everything; nothing of it needs Kafka or Postgres to be there.
 fn parts(config: Config) -> anyhow::Result<Parts> {
-    let Config { server, ingest, kafka, database, egress, status_wait } = config;
+    let Config { server, ingest, cors, kafka, database, egress, status_wait } = config;
     let topics = &kafka.topics;
     let producer = Producer::new(&kafka, Some(ingest.produce_timeout))?;
     let storage = Storage::new(database::pool(&database)?);
@@ -116,22 +123,25 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
     let (projection, watch) =
         ProjectionWait::new(status_wait, storage.clone(), log_ends, topics.deliveries());
     let (table, store) = (SubscriptionTable::new(), SubscriptionStore::new(storage.clone()));
+    let status = StatusStore::new(storage);
     let publisher = Publisher::new(producer.clone(), topics.deliveries(), ingest.produce_timeout);
+    let lookup = SubscriptionLookup::new(table.clone(), store.clone());
+    let front_door = FrontDoor::new(&kafka, table.clone(), lookup.clone())?;
     let gateway = Gateway {
         limits: server.requests,
         ingest,
-        lookup: SubscriptionLookup::new(table.clone(), store.clone()),
-        table,
+        cors,
+        lookup,
         secrets: InboundSecrets::default(),
         publisher,
         egress,
+        changes: SubscriptionChanges::new(store.clone(), table.clone(), outbox_filled),
         store,
-        outbox_filled,
-        status: StatusStore::new(storage),
-        projection,
+        deliveries: DeliveryLookup::new(status.clone(), projection),
+        status,
         gate: Gate::default(),
     };
-    Ok(Parts { gateway, producer, relay, watch })
+    Ok(Parts { gateway, front_door, table, producer, relay, watch })
 }
 
 /// Waits for the topics, then keeps the table up to date.

@@ -1,10 +1,12 @@
 //! What the projection knows of deliveries and their attempts. Reads only.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::ids::{DeliveryId, SubscriptionId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::standing::{Standing, Verdict, error_details};
 use crate::storage::{Storage, StorageError};
 
 /// A delivery with all of its attempts, oldest first.
@@ -15,6 +17,12 @@ pub(crate) struct DeliveryStatus {
     pub accepted_at: Timestamp,
     /// A word of [`pipeline::outcome::State`].
     pub state: String,
+    /// The highest number of an attempt that was made.
+    pub attempts_made: i32,
+    pub last_attempt_at: Option<Timestamp>,
+    pub last_http_status: Option<i32>,
+    pub last_error: Option<String>,
+    pub next_attempt_at: Option<Timestamp>,
     pub attempts: Vec<Attempt>,
 }
 
@@ -36,6 +44,28 @@ pub(crate) struct Attempt {
     pub next_attempt_at: Option<Timestamp>,
 }
 
+impl DeliveryStatus {
+    pub(crate) fn standing(&self) -> Standing {
+        Standing::of(&self.state)
+    }
+
+    /// What went wrong with the last attempt, if the delivery has not succeeded since.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        let succeeded = self.standing() == Standing::Succeeded;
+        error_details(succeeded, self.last_error.as_deref(), self.last_http_status)
+    }
+}
+
+impl Attempt {
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict::of(self.succeeded, &self.state)
+    }
+
+    pub(crate) fn error_details(&self) -> Option<String> {
+        error_details(self.succeeded, self.error.as_deref(), self.http_status)
+    }
+}
+
 macro_rules! attempt_columns {
     () => {
         "attempt.outcome_partition, attempt.outcome_offset, attempt.delivery_id, \
@@ -48,13 +78,17 @@ macro_rules! attempt_columns {
 /// One statement, so that the state and the attempts are of the same moment.
 const DELIVERY: &str = concat!(
     "SELECT delivery.id, delivery.subscription_id AS owner_id, delivery.accepted_at, \
-     delivery.state, ",
+     delivery.state, delivery.attempts AS attempts_made, delivery.last_attempt_at, \
+     delivery.last_http_status, delivery.last_error, \
+     delivery.next_attempt_at AS next_due_at, ",
     attempt_columns!(),
     " FROM deliveries AS delivery LEFT JOIN delivery_attempts AS attempt \
      ON attempt.delivery_id = delivery.id AND attempt.accepted_at = delivery.accepted_at \
      WHERE delivery.id = $1 \
      ORDER BY attempt.attempted_at, attempt.outcome_partition, attempt.outcome_offset"
 );
+/// Apart from the rest: a join would repeat it for each attempt.
+const PAYLOAD: &str = "SELECT payload FROM deliveries WHERE id = $1 AND payload IS NOT NULL";
 const OF_SUBSCRIPTION: &str = concat!(
     "SELECT ",
     attempt_columns!(),
@@ -98,8 +132,23 @@ impl StatusStore {
             subscription_id: SubscriptionId::from_uuid(first.try_get("owner_id")?),
             accepted_at: first.try_get("accepted_at")?,
             state: first.try_get("state")?,
+            attempts_made: first.try_get("attempts_made")?,
+            last_attempt_at: first.try_get("last_attempt_at")?,
+            last_http_status: first.try_get("last_http_status")?,
+            last_error: first.try_get("last_error")?,
+            next_attempt_at: first.try_get("next_due_at")?,
             attempts: rows.iter().filter(made).map(attempt).collect::<Result<_, _>>()?,
         }))
+    }
+
+    /// What a delivery delivers, if the projection has its own record already.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn payload(&self, id: DeliveryId) -> Result<Option<Bytes>, StorageError> {
+        let rows = self.storage.query(PAYLOAD, &[&id.uuid()]).await?;
+        let bytes: Option<Vec<u8>> = rows.first().map(|row| row.try_get(0)).transpose()?;
+        Ok(bytes.map(Bytes::from))
     }
 
     /// The latest attempts of one subscription, newest first.

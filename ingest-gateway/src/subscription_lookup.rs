@@ -20,7 +20,8 @@ const ANSWER_COUNTS: Duration = Duration::from_secs(1);
 /// Answers kept at most.
 const MAX_ANSWERS: u64 = 10_000;
 
-/// Looks subscriptions up for requests.
+/// Looks subscriptions up for requests. Clones share what is known.
+#[derive(Clone)]
 pub(crate) struct SubscriptionLookup {
     table: SubscriptionTable,
     store: SubscriptionStore,

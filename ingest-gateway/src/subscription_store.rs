@@ -18,6 +18,14 @@ pub(crate) struct Wanted {
     pub event_types: Option<Vec<String>>,
 }
 
+/// What a client changes about a subscription; what is `None` stays as it is.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Amendment {
+    pub target_url: Option<String>,
+    pub secret: Option<Option<SecretText>>,
+    pub event_types: Option<Option<Vec<String>>>,
+}
+
 /// What [`subscription`] reads.
 macro_rules! columns {
     () => {
@@ -51,6 +59,16 @@ const CREATE: &str = noted!(
 const REPLACE: &str = noted!(
     "UPDATE subscriptions \
      SET version = version + 1, target_url = $2, secret = $3, event_types = $4, \
+         updated_at = now() \
+     WHERE id = $1 AND deleted_at IS NULL"
+);
+/// Two amendments at once are both in the row, for each one reads what the other has written.
+const AMEND: &str = noted!(
+    "UPDATE subscriptions \
+     SET version = version + 1, \
+         target_url = COALESCE($2, target_url), \
+         secret = CASE WHEN $3 THEN $4 ELSE secret END, \
+         event_types = CASE WHEN $5 THEN $6 ELSE event_types END, \
          updated_at = now() \
      WHERE id = $1 AND deleted_at IS NULL"
 );
@@ -101,6 +119,27 @@ impl SubscriptionStore {
         wanted: &Wanted,
     ) -> Result<Option<Subscription>, StorageError> {
         self.change(REPLACE, id, wanted).await
+    }
+
+    /// Changes what the amendment names; `None` if there is no such subscription.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn amend(
+        &self,
+        id: SubscriptionId,
+        amendment: &Amendment,
+    ) -> Result<Option<Subscription>, StorageError> {
+        let Amendment { target_url, secret, event_types } = amendment;
+        let (set_secret, secret) = (secret.is_some(), secret.as_ref().and_then(Option::as_ref));
+        let (set_types, event_types) =
+            (event_types.is_some(), event_types.as_ref().and_then(Option::as_ref));
+        let secret = secret.map(SecretText::expose);
+        let rows = self
+            .storage
+            .query(AMEND, &[&id.uuid(), target_url, &set_secret, &secret, &set_types, &event_types])
+            .await?;
+        one(&rows)
     }
 
     /// Marks it as deleted and forgets its secret; `None` if there is no such subscription.

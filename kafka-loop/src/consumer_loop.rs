@@ -27,6 +27,7 @@ use crate::assignment::{Assigned, Assignment, frontiers};
 use crate::committer::Committer;
 use crate::rebalance::{Callbacks, Change};
 use crate::record::Record;
+pub use crate::role::{LoopConfig, Role};
 use crate::settings::BROKER_TIMEOUT;
 use crate::ticket::{Ending, LoopHandle};
 use crate::{KafkaSettings, PartitionKey, Ticket, client};
@@ -41,62 +42,6 @@ const MAIN_QUEUE_INTERVAL: Duration = Duration::from_millis(50);
 const TURN: usize = 64;
 /// How long a revoked partition's running records may go on before it is handed over.
 const REVOKE_GRACE: Duration = Duration::from_secs(1);
-
-/// Which records a loop reads, and how much of it may be under way.
-#[derive(Debug, Clone)]
-pub struct LoopConfig {
-    /// The thread's name, at most 15 bytes are shown by Linux.
-    pub name: &'static str,
-    pub group: String,
-    pub topics: Vec<String>,
-    pub max_unfinished: usize,
-    pub max_unfinished_bytes: usize,
-    /// How long running records may go on after a shutdown was asked for.
-    pub drain_timeout: Duration,
-}
-
-/// A role's decisions, made on the loop's thread. Nothing here may block for long: a rebalance
-/// waits for it.
-pub trait Role: Send {
-    /// The offset to read each newly assigned partition from, where the role keeps it itself;
-    /// `None` is the group's committed offset. May block while the role's own store is away,
-    /// and gives up when `shutdown` is cancelled.
-    ///
-    /// # Errors
-    /// Whatever the loop cannot go on from.
-    fn start_at(
-        &mut self,
-        partitions: &[(String, i32)],
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<Vec<Option<i64>>> {
-        let _ = shutdown;
-        Ok(vec![None; partitions.len()])
-    }
-
-    /// Whether the partition's next record can be taken now; asked again in each round.
-    fn wants(&mut self, partition: PartitionKey, now: Instant) -> bool {
-        let _ = (partition, now);
-        true
-    }
-
-    /// Takes a record, and the obligation that comes with it.
-    fn take(&mut self, record: Record, ticket: Ticket);
-
-    /// Called once per round, and says when it wants to be called again at the latest.
-    ///
-    /// # Errors
-    /// Whatever the loop cannot go on from.
-    fn turn(&mut self, now: Instant) -> anyhow::Result<Option<Instant>> {
-        let _ = now;
-        Ok(None)
-    }
-
-    /// These partitions go to somebody else, or the process drains: what is queued of them and
-    /// not running is to be forgotten ([`Ticket::forget`]).
-    fn forget(&mut self, partitions: &[PartitionKey]) {
-        let _ = partitions;
-    }
-}
 
 /// Runs a loop on a thread of its own until `shutdown` is cancelled, then drains it.
 ///

@@ -17,6 +17,7 @@ pub mod log_end;
 pub mod producer;
 mod rebalance;
 pub mod record;
+mod role;
 mod settings;
 pub mod subscription_table;
 mod ticket;

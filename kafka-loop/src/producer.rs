@@ -28,7 +28,7 @@ pub struct Message<'a> {
     pub topic: &'a str,
     pub key: &'a [u8],
     pub value: &'a [u8],
-    pub headers: &'a [(&'static str, String)],
+    pub headers: &'a [(&'a str, &'a [u8])],
 }
 
 /// Where a record was written.
@@ -212,7 +212,7 @@ impl Producer {
         if !message.headers.is_empty() {
             let room = OwnedHeaders::new_with_capacity(message.headers.len());
             record = record.headers(message.headers.iter().fold(room, |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(value) })
+                headers.insert(Header { key, value: Some(*value) })
             }));
         }
         self.inner

@@ -61,6 +61,12 @@ impl SubscriptionTable {
         self.inner.rows.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    /// Every subscription that `wanted` picks. Looks at all of them.
+    pub fn matching(&self, wanted: impl Fn(&Subscription) -> bool) -> Vec<Arc<Subscription>> {
+        let rows = self.inner.rows.read().unwrap_or_else(PoisonError::into_inner);
+        rows.values().filter(|known| wanted(known)).cloned().collect()
+    }
+
     /// Enters a subscription unless a version at least as high is there.
     pub fn put(&self, subscription: Subscription) {
         let mut rows = self.inner.rows.write().unwrap_or_else(PoisonError::into_inner);

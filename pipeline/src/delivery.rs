@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use crate::delivery_wire::DecodeError;
-use crate::delivery_wire::{self, Header};
+use crate::delivery_wire::{self, Attribute, Header};
 use crate::ids::{DeliveryId, MessageId, SubscriptionId};
 
 /// One event on its way to one subscription, with the state of its retries and the body.
@@ -33,6 +33,9 @@ pub struct Delivery {
     pub wait: Option<Wait>,
     /// The delivery that this one repeats at somebody's request.
     pub replay_of: Option<DeliveryId>,
+    /// The event's CloudEvents attributes, which go out as `ce-` headers; none for an event
+    /// that came in without them.
+    pub attributes: Vec<(String, String)>,
     pub body: Bytes,
 }
 
@@ -60,6 +63,11 @@ impl Delivery {
             due_at_micros: self.wait.map(|wait| wait.due_at.as_microsecond()),
             delay_micros: self.wait.map_or(0, |wait| wait.delay.as_micros() as u64),
             replay_of: self.replay_of.map(|id| uuid_bytes(id.uuid())),
+            attributes: self
+                .attributes
+                .iter()
+                .map(|(name, value)| Attribute { name: name.clone(), value: value.clone() })
+                .collect(),
         };
         delivery_wire::encode(&header, &self.body)
     }
@@ -93,6 +101,7 @@ impl Delivery {
                 .replay_of
                 .map(|bytes| uuid(&bytes, "replay_of").map(DeliveryId::from_uuid))
                 .transpose()?,
+            attributes: header.attributes.into_iter().map(|a| (a.name, a.value)).collect(),
             body,
         })
     }
@@ -125,6 +134,7 @@ mod tests {
             micros in 0_i64..4_102_444_800_000_000,
             wait in prop::option::of((0_i64..4_102_444_800_000_000, 0_u64..1 << 40)),
             replay in any::<bool>(),
+            attributes in prop::collection::vec(any::<(String, String)>(), 0..4),
             body in prop::collection::vec(any::<u8>(), 0..300),
         ) -> Delivery {
             Delivery {
@@ -142,6 +152,7 @@ mod tests {
                     delay: Duration::from_micros(delay),
                 }),
                 replay_of: replay.then(|| DeliveryId::from_uuid(Uuid::from_u128(ids[3]))),
+                attributes,
                 body: Bytes::from(body),
             }
         }

@@ -40,6 +40,17 @@ pub(crate) struct Header {
     pub delay_micros: u64,
     #[prost(bytes = "bytes", optional, tag = "12")]
     pub replay_of: Option<Bytes>,
+    #[prost(message, repeated, tag = "14")]
+    pub attributes: Vec<Attribute>,
+}
+
+/// A CloudEvents attribute of the event.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Attribute {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(string, tag = "2")]
+    pub value: String,
 }
 
 /// Why bytes are not a delivery record.

@@ -5,9 +5,11 @@
 //! number and does not link librdkafka; whoever calls it passes `now` in.
 
 pub mod cascade;
+pub mod cloud_event;
 pub mod dead_letter;
 pub mod delivery;
 mod delivery_wire;
+pub mod fan_out;
 pub mod filter;
 pub mod ids;
 pub mod outcome;

@@ -46,6 +46,7 @@ fn delivery() -> Delivery {
             delay: Duration::from_millis(10_250),
         }),
         replay_of: Some(DeliveryId::from_uuid(Uuid::from_u128(0x33))),
+        attributes: Vec::new(),
         body: Bytes::from_static(b"{\"payload\": {\"n\": 1}}\0\xff"),
     }
 }
@@ -97,6 +98,16 @@ fn a_delivery_of_version_1_keeps_its_bytes_and_its_meaning() {
     let bytes = fixture("delivery-v1.bin", &delivery().encode());
     assert_eq!(Delivery::decode(Bytes::from(bytes.clone())).unwrap(), delivery());
     assert_eq!(delivery().encode(), bytes);
+}
+
+#[test]
+fn a_delivery_with_attributes_keeps_its_bytes_and_its_meaning() {
+    let attributes = [("id", "1"), ("source", "/shop"), ("type", "order.created")];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let delivery = Delivery { attributes: attributes.to_vec(), ..delivery() };
+    let bytes = fixture("delivery-v1-attributes.bin", &delivery.encode());
+    assert_eq!(Delivery::decode(Bytes::from(bytes.clone())).unwrap(), delivery);
+    assert_eq!(delivery.encode(), bytes);
 }
 
 #[test]

@@ -58,6 +58,7 @@ mod tests {
             release: 1,
             wait: Some(Wait { due_at: at(seconds), delay }),
             replay_of: None,
+            attributes: Vec::new(),
             body: Bytes::new(),
         }
     }

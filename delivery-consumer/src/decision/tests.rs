@@ -18,6 +18,7 @@ pub(crate) fn delivery() -> Delivery {
         release: 0,
         wait: None,
         replay_of: None::<DeliveryId>,
+        attributes: Vec::new(),
         body: Bytes::from_static(b"{}"),
     }
 }

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod faults;
+mod kafka_native;
 mod running;
 mod settings;
 mod shutdown;

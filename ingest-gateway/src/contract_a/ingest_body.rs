@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::contract_a::json_object;
 use crate::contract_a::problem::{BODY, Expected, Problem, Step};
 use crate::contract_a::subscription_body::{optional, text};
+use crate::json_fields;
 
 /// The longest event type, in characters: the type stands in the record beside the body, and
 /// a record must not outgrow what its topic takes.
@@ -15,8 +15,8 @@ const MAX_EVENT_TYPE: usize = 1_024;
 /// # Errors
 /// Everything that is wrong with the body.
 pub(crate) fn event_type(body: &[u8]) -> Result<Option<String>, Vec<Problem>> {
-    let fields =
-        json_object::read(body, ["payload", "event_type"]).map_err(|problem| vec![problem])?;
+    let fields = json_fields::read(body, ["payload", "event_type"])
+        .map_err(|why| vec![Problem::no_fields(why)])?;
     let [payload, event_type] = fields.values;
     let loc = [BODY, Step::Name("payload")];
     let payload = match payload {

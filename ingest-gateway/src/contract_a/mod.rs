@@ -2,11 +2,10 @@
 //! order is a contract, down to the validation errors, which are those of FastAPI and
 //! pydantic 2.
 //!
-//! Shapes and decisions here, work in the modules above, which know no contract.
+//! Shapes and texts only; the rules stand in the modules above, which know no contract.
 
 pub(crate) mod ingest;
 mod ingest_body;
-mod json_object;
 pub(crate) mod logs;
 mod path;
 mod problem;

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
+use crate::json_fields::{NoFields, NotText};
+
 /// One entry of a 422 answer's `detail`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem {
@@ -35,21 +37,37 @@ impl Problem {
         Self::new("missing", loc, "Field required", whole.to_owned())
     }
 
-    /// The body is empty.
-    pub(crate) fn no_body() -> Self {
-        Self::new("missing", &[BODY], "Field required", RawValue::NULL.to_owned())
+    /// The body has no fields.
+    pub(crate) fn no_fields(why: NoFields<'_>) -> Self {
+        match why {
+            NoFields::Empty => {
+                Self::new("missing", &[BODY], "Field required", RawValue::NULL.to_owned())
+            }
+            NoFields::NotJson(not_json) => {
+                let loc = [BODY, Step::Index(not_json.at)];
+                Self::new("json_invalid", &loc, "JSON decode error", raw(&json!({})))
+                    .with_context(json!({ "error": not_json.words }))
+            }
+            NoFields::NotAnObject(body) => {
+                let msg = "Input should be a valid dictionary or object to extract fields from";
+                Self::new("model_attributes_type", &[BODY], msg, body.to_owned())
+            }
+        }
     }
 
-    /// The body is not JSON; `at` is the byte where that shows.
-    pub(crate) fn json_invalid(at: usize, error: &str) -> Self {
-        Self::new("json_invalid", &[BODY, Step::Index(at)], "JSON decode error", raw(&json!({})))
-            .with_context(json!({ "error": error }))
-    }
-
-    /// The body is JSON and no object.
-    pub(crate) fn not_an_object(body: &RawValue) -> Self {
-        let msg = "Input should be a valid dictionary or object to extract fields from";
-        Self::new("model_attributes_type", &[BODY], msg, body.to_owned())
+    /// A value that is no text.
+    pub(crate) fn not_text(why: NotText, loc: &[Step], input: &RawValue) -> Self {
+        match why {
+            NotText::NotAString => Self::not_a(Expected::Text, loc, input),
+            NotText::NotUnicode => {
+                let msg = "Input should be a valid string, unable to parse raw data as a unicode \
+                           string";
+                Self::new("string_unicode", loc, msg, input.to_owned())
+            }
+            NotText::HasNul => {
+                Self::value_error(loc, "the text must not hold a NUL character", input)
+            }
+        }
     }
 
     /// A value of another type.
@@ -59,11 +77,6 @@ impl Problem {
             Expected::List => ("list_type", "Input should be a valid list"),
             Expected::Url => ("url_type", "URL input should be a string or URL"),
             Expected::Text => ("string_type", "Input should be a valid string"),
-            // JSON can escape half a surrogate pair, which no text has.
-            Expected::Unicode => (
-                "string_unicode",
-                "Input should be a valid string, unable to parse raw data as a unicode string",
-            ),
         };
         Self::new(kind, loc, msg, input.to_owned())
     }
@@ -137,9 +150,36 @@ pub(crate) enum Expected {
     List,
     Url,
     Text,
-    Unicode,
 }
 
 fn raw(value: &Value) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_else(|_| unreachable!("a JSON value has only string keys"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json_fields;
+
+    #[test]
+    fn a_body_without_fields_is_one_problem_in_fastapis_words() {
+        let problem = |body: &[u8]| {
+            let why = json_fields::read(body, ["a"]).err().unwrap();
+            serde_json::to_value(Problem::no_fields(why)).unwrap()
+        };
+        assert_eq!(
+            problem(b""),
+            json!({"type": "missing", "loc": ["body"], "msg": "Field required", "input": null})
+        );
+        assert_eq!(
+            problem(b"[1]"),
+            json!({"type": "model_attributes_type", "loc": ["body"], "input": [1],
+                "msg": "Input should be a valid dictionary or object to extract fields from"})
+        );
+        let invalid = problem(b"{\n\"a\": x}");
+        assert_eq!(
+            (&invalid["type"], &invalid["loc"]),
+            (&json!("json_invalid"), &json!(["body", 7]))
+        );
+    }
 }

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use pipeline::ids::{DeliveryId, SubscriptionId};
-use pipeline::outcome::State;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::contract_a::timestamp::{micros, optional_micros};
+use crate::standing::{Standing, Verdict};
 use crate::status_store::{Attempt, DeliveryStatus};
 
 /// A delivery with its attempts, oldest first.
@@ -40,13 +40,14 @@ pub(crate) struct AttemptShape {
 
 impl From<DeliveryStatus> for StatusShape {
     fn from(delivery: DeliveryStatus) -> Self {
+        let status = status_word(delivery.standing());
         let attempts: Vec<AttemptShape> =
             delivery.attempts.into_iter().map(AttemptShape::from).collect();
         Self {
             id: delivery.id,
             subscription_id: delivery.subscription_id,
             ingested_at: delivery.accepted_at,
-            status: status_word(&delivery.state),
+            status,
             latest_attempt: attempts.last().cloned(),
             attempts,
         }
@@ -55,9 +56,7 @@ impl From<DeliveryStatus> for StatusShape {
 
 impl From<Attempt> for AttemptShape {
     fn from(attempt: Attempt) -> Self {
-        let answered = || attempt.http_status.map(|status| format!("HTTP {status}"));
-        let error_details =
-            if attempt.succeeded { None } else { attempt.error.clone().or_else(answered) };
+        let (outcome, error_details) = (outcome_word(attempt.verdict()), attempt.error_details());
         Self {
             id: attempt.id,
             webhook_id: attempt.delivery_id,
@@ -65,7 +64,7 @@ impl From<Attempt> for AttemptShape {
             target_url: attempt.target_url,
             attempt_number: attempt.number,
             attempted_at: attempt.attempted_at,
-            outcome: outcome_word(attempt.succeeded, &attempt.state),
+            outcome,
             http_status_code: attempt.http_status,
             error_details,
             next_attempt_at: attempt.next_attempt_at,
@@ -73,30 +72,20 @@ impl From<Attempt> for AttemptShape {
     }
 }
 
-fn is(state: &str, one_of: &[State]) -> bool {
-    one_of.iter().any(|known| known.as_str() == state)
-}
-
-/// The seed has three words for a delivery's state; one that retries is still queued, and it
-/// knows no cancelling.
-fn status_word(state: &str) -> &'static str {
-    if is(state, &[State::Delivered]) {
-        "succeeded"
-    } else if is(state, &[State::DeadLettered, State::Cancelled]) {
-        "failed"
-    } else {
-        "queued"
+/// The seed has three words for where a delivery stands; one that retries is still queued.
+fn status_word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Pending | Standing::Retrying => "queued",
+        Standing::Succeeded => "succeeded",
+        Standing::Failed => "failed",
     }
 }
 
-/// `state` is the delivery's after the attempt.
-fn outcome_word(succeeded: bool, state: &str) -> &'static str {
-    if succeeded {
-        "succeeded"
-    } else if status_word(state) == "failed" {
-        "permanently_failed"
-    } else {
-        "failed_attempt"
+fn outcome_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Succeeded => "succeeded",
+        Verdict::Failed => "failed_attempt",
+        Verdict::FailedForGood => "permanently_failed",
     }
 }
 
@@ -105,23 +94,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_has_one_of_the_seeds_words() {
-        for (state, word) in [
-            (State::Pending, "queued"),
-            (State::Retrying, "queued"),
-            (State::Delivered, "succeeded"),
-            (State::DeadLettered, "failed"),
-            (State::Cancelled, "failed"),
-        ] {
-            assert_eq!(status_word(state.as_str()), word);
-        }
-    }
-
-    #[test]
-    fn the_last_attempt_of_a_failed_delivery_failed_permanently() {
-        assert_eq!(outcome_word(true, "delivered"), "succeeded");
-        assert_eq!(outcome_word(false, "retrying"), "failed_attempt");
-        assert_eq!(outcome_word(false, "dead_lettered"), "permanently_failed");
+    fn every_standing_and_every_verdict_has_one_of_the_seeds_words() {
+        let standings =
+            [Standing::Pending, Standing::Retrying, Standing::Succeeded, Standing::Failed];
+        assert_eq!(standings.map(status_word), ["queued", "queued", "succeeded", "failed"]);
+        let verdicts = [Verdict::Succeeded, Verdict::Failed, Verdict::FailedForGood];
+        assert_eq!(
+            verdicts.map(outcome_word),
+            ["succeeded", "failed_attempt", "permanently_failed"]
+        );
     }
 
     #[test]
@@ -145,6 +126,11 @@ mod tests {
             subscription_id: attempt.subscription_id,
             accepted_at: at,
             state: "retrying".to_owned(),
+            attempts_made: 1,
+            last_attempt_at: None,
+            last_http_status: None,
+            last_error: None,
+            next_attempt_at: None,
             attempts: vec![attempt],
         };
         let written = serde_json::to_string(&StatusShape::from(delivery)).unwrap();

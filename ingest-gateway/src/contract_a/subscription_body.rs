@@ -3,10 +3,10 @@
 use egress::{EgressPolicy, UrlRejection};
 use pipeline::subscription::SecretText;
 use serde_json::value::RawValue;
-use signature::Secret;
 
-use crate::contract_a::json_object;
 use crate::contract_a::problem::{BODY, Expected, Problem, Step};
+use crate::json_fields::{self, NotText};
+use crate::subscription_fields::{self, NotASecret, NotATarget};
 use crate::subscription_store::Wanted;
 
 /// Reads the body. A field that is left out has its default, also on PUT; unknown fields are
@@ -15,8 +15,8 @@ use crate::subscription_store::Wanted;
 /// # Errors
 /// Everything that is wrong.
 pub(crate) fn read(body: &[u8], policy: &EgressPolicy) -> Result<Wanted, Vec<Problem>> {
-    let fields = json_object::read(body, ["target_url", "secret", "event_types"])
-        .map_err(|problem| vec![problem])?;
+    let fields = json_fields::read(body, ["target_url", "secret", "event_types"])
+        .map_err(|why| vec![Problem::no_fields(why)])?;
     let [url, secret, types] = fields.values;
     let mut problems = Vec::new();
     let target_url = match url {
@@ -39,59 +39,47 @@ pub(crate) fn read(body: &[u8], policy: &EgressPolicy) -> Result<Wanted, Vec<Pro
     }
 }
 
-/// A string of JSON as text that every store can hold.
+/// A string of JSON as text.
 ///
 /// # Errors
-/// It is no string, no Unicode, or holds a NUL.
+/// It is no text.
 pub(crate) fn text(value: &RawValue, loc: &[Step]) -> Result<String, Problem> {
-    if !value.get().starts_with('"') {
-        return Err(Problem::not_a(Expected::Text, loc, value));
-    }
-    let text: String = serde_json::from_str(value.get())
-        .map_err(|_| Problem::not_a(Expected::Unicode, loc, value))?;
-    if text.contains('\0') {
-        return Err(Problem::value_error(loc, "the text must not hold a NUL character", value));
-    }
-    Ok(text)
+    json_fields::text(value).map_err(|why| Problem::not_text(why, loc, value))
 }
 
 /// A field that is null is as one that is left out.
 pub(crate) fn optional(value: Option<&RawValue>) -> Option<&RawValue> {
-    value.filter(|value| value.get() != "null")
+    value.filter(|value| !json_fields::is_null(value))
 }
 
 fn target_url(value: &RawValue, policy: &EgressPolicy) -> Result<String, Problem> {
     let loc = [BODY, Step::Name("target_url")];
-    if !value.get().starts_with('"') {
-        return Err(Problem::not_a(Expected::Url, &loc, value));
-    }
-    let raw = text(value, &loc)?;
-    match policy.judge_url(&raw) {
-        Ok(target) => Ok(target.as_str().to_owned()),
-        Err(UrlRejection::Scheme) => Err(match url::Url::parse(&raw) {
+    subscription_fields::target_url(value, policy).map_err(|why| match why {
+        NotATarget::Text(NotText::NotAString) => Problem::not_a(Expected::Url, &loc, value),
+        NotATarget::Text(why) => Problem::not_text(why, &loc, value),
+        NotATarget::Url(raw, UrlRejection::Scheme) => match url::Url::parse(&raw) {
             Err(error) => Problem::url_parsing(&loc, &error.to_string(), value),
             Ok(_) => Problem::url_scheme(&loc, value),
-        }),
-        Err(UrlRejection::Invalid(error)) => Err(Problem::url_parsing(&loc, &error, value)),
-        Err(rejection) => Err(Problem::value_error(&loc, &rejection.to_string(), value)),
-    }
+        },
+        NotATarget::Url(_, UrlRejection::Invalid(error)) => {
+            Problem::url_parsing(&loc, &error, value)
+        }
+        NotATarget::Url(_, rejection) => Problem::value_error(&loc, &rejection.to_string(), value),
+    })
 }
 
 fn secret(value: &RawValue) -> Result<SecretText, Problem> {
     let loc = [BODY, Step::Name("secret")];
-    let text = text(value, &loc)?;
-    match Secret::from_text(&text) {
-        // The older service took an empty secret, and then checked nothing.
-        Err(_) if text.is_empty() => Ok(SecretText::Plain(text)),
-        Ok(_) => Ok(SecretText::Plain(text)),
-        Err(error) => Err(Problem::value_error(&loc, &error.to_string(), value)),
-    }
+    subscription_fields::secret(value).map_err(|why| match why {
+        NotASecret::Text(why) => Problem::not_text(why, &loc, value),
+        NotASecret::Key(error) => Problem::value_error(&loc, &error.to_string(), value),
+    })
 }
 
 /// `Some(None)` is a null, which is kept as such.
 fn event_types(value: &RawValue, problems: &mut Vec<Problem>) -> Option<Option<Vec<String>>> {
     let field = Step::Name("event_types");
-    if value.get() == "null" {
+    if json_fields::is_null(value) {
         return Some(None);
     }
     let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {

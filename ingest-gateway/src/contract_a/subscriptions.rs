@@ -1,5 +1,4 @@
-//! `/subscriptions`: the configuration routes. Postgres is the truth; this process knows a
-//! change before it answers, and the relay tells the others.
+//! `/subscriptions`: the configuration routes.
 
 use std::sync::Arc;
 
@@ -8,8 +7,6 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use http::{HeaderMap, StatusCode};
 use pipeline::ids::SubscriptionId;
-use pipeline::subscription::Subscription;
-use uuid::Uuid;
 
 use crate::contract_a::path::{self, Segment};
 use crate::contract_a::problem::Problem;
@@ -32,9 +29,8 @@ pub(crate) async fn create(
 ) -> Answer<(StatusCode, Json<SubscriptionShape>)> {
     let body = request_body::read(&headers, body, gateway.limits).await?;
     let wanted = subscription_body::read(&body, &gateway.egress).map_err(Rejection::Invalid)?;
-    let id = SubscriptionId::from_uuid(Uuid::new_v4());
-    let created = gateway.store.create(id, &wanted).await?;
-    Ok((StatusCode::CREATED, Json(enter(&gateway, created))))
+    let created = gateway.changes.create(&wanted).await?;
+    Ok((StatusCode::CREATED, Json(created.into())))
 }
 
 /// `GET /subscriptions/?skip=0&limit=100`
@@ -67,15 +63,14 @@ pub(crate) async fn replace(
     let id = path::uuid(id, SUBSCRIPTION_ID).map(SubscriptionId::from_uuid);
     let wanted = subscription_body::read(&body, &gateway.egress);
     let (id, wanted) = both(id, wanted)?;
-    let replaced = gateway.store.replace(id, &wanted).await?;
-    let replaced = replaced.ok_or_else(Rejection::subscription_not_found)?;
-    Ok(Json(enter(&gateway, replaced)))
+    let replaced = gateway.changes.replace(id, &wanted).await?;
+    Ok(Json(replaced.ok_or_else(Rejection::subscription_not_found)?.into()))
 }
 
 /// `DELETE /subscriptions/{id}`
 pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, id: Segment) -> Answer<StatusCode> {
-    let deleted = gateway.store.delete(subscription_id(id)?).await?;
-    enter(&gateway, deleted.ok_or_else(Rejection::subscription_not_found)?);
+    let deleted = gateway.changes.delete(subscription_id(id)?).await?;
+    deleted.ok_or_else(Rejection::subscription_not_found)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -105,11 +100,4 @@ pub(crate) fn both<T, U>(
             first.err().into_iter().chain(second.err().into_iter().flatten()).collect(),
         )),
     }
-}
-
-/// Puts a change into this process's table, and wakes the relay for the others.
-fn enter(gateway: &Gateway, changed: Subscription) -> SubscriptionShape {
-    gateway.outbox_filled.notify_one();
-    gateway.table.put(changed.clone());
-    changed.into()
 }

@@ -9,10 +9,10 @@ use signature::{Secret, sign_hub};
 use test_bed::eventually;
 use uuid::Uuid;
 
-use crate::running::{PATIENCE, Running, detail};
+use crate::running::{CANONICAL, CANONICAL_SECRET, PATIENCE, Running, detail};
 
 const HEADER: &str = "X-Hub-Signature-256";
-const SECRET: &str = "your_secure_secret_key";
+const SECRET: &str = CANONICAL_SECRET;
 /// API.md's first vector, made with another tool; its canonical form is its raw form.
 const SIGNED_BODY: &str = r#"{"event_type":"user.created","payload":{"action":"created","timestamp":"...","user_id":123}}"#;
 const SIGNATURE: &str = "sha256=3396f2b35a246984a0e61d668d25c60a727603fe496b17cb217112a5d2ff722f";
@@ -125,9 +125,36 @@ async fn with_the_202_the_record_is_in_the_topic_with_the_bytes_that_were_receiv
             release: 0,
             wait: None,
             replay_of: None,
+            attributes: Vec::new(),
             body: bytes::Bytes::from_static(body.as_bytes()),
         }
     );
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_whose_canonical_form_was_signed_is_delivered_in_that_form() {
+    let gateway = Running::start("ingest-form", &[("HOOKLOG_MAX_BODY", "1KiB")]).await;
+    let id = gateway.subscribe(Some(SECRET), &[]).await;
+    let url = gateway.url(&format!("/ingest/{id}"));
+    for (body, _, signature) in CANONICAL {
+        let accepted = gateway.http.post(&url, &[(HEADER, signature)], body).await;
+        assert_eq!(accepted.status, 202, "{body}");
+        // The raw bytes come first, and are then what is delivered.
+        let raw = signed(body);
+        assert_eq!(gateway.http.post(&url, &[(HEADER, &raw)], body).await.status, 202);
+    }
+    let delivered: Vec<bytes::Bytes> =
+        gateway.deliveries().await.into_iter().map(|(_, delivery)| delivery.body).collect();
+    let expected: Vec<&str> = CANONICAL.iter().flat_map(|(raw, form, _)| [*form, *raw]).collect();
+    assert_eq!(delivered, expected);
+
+    // One character of two bytes is six in that form, and what is delivered has the bound.
+    let text = "\u{e9}".repeat(400);
+    let form = format!("{{\"payload\":{{\"x\":\"{}\"}}}}", "\\u00e9".repeat(400));
+    let long = format!("{{\"payload\":{{\"x\":\"{text}\"}}}}");
+    let refused = gateway.http.post(&url, &[(HEADER, &signed(&form))], long).await;
+    assert_eq!((refused.status.as_u16(), refused.json()), (413, detail("Payload too large.")));
     gateway.stop().await;
 }
 

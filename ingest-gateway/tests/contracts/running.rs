@@ -68,6 +68,18 @@ impl Running {
         self.send(Method::POST, path, body).await
     }
 
+    /// Sends a body that says that it is JSON, as contract B asks for it.
+    pub async fn send_json(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let headers = [headers, &[("Content-Type", "application/json")]].concat();
+        self.http.try_send(method, &self.url(path), &headers, body).await.expect("an answer")
+    }
+
     /// Creates a subscription and returns its id.
     pub async fn subscribe(&self, secret: Option<&str>, event_types: &[&str]) -> String {
         let body = json!({
@@ -100,6 +112,33 @@ impl Running {
     }
 }
 
+/// An answer's status, and its body as it was written.
+pub fn written(answer: &Answer) -> (u16, &str) {
+    (answer.status.as_u16(), str::from_utf8(&answer.body).unwrap())
+}
+
+/// An error's body in contract A.
 pub fn detail(text: &str) -> Value {
     json!({ "detail": text })
 }
+
+/// An error's body in contract B, as it is written.
+pub fn message(text: &str) -> String {
+    json!({ "message": text }).to_string()
+}
+
+/// The two vectors of API.md whose bodies are not written in canonical form: the body, its
+/// canonical form, and that form's signature with [`CANONICAL_SECRET`].
+pub const CANONICAL: [(&str, &str, &str); 2] = [
+    (
+        r#"{"payload":{"a":1.0,"b":1e5,"c":1e16,"d":1E-5,"e":0.0001,"f":-0.0,"g":-0,"h":123456789012345678901234567890,"i":1.50,"j":1e22,"k":123456789.123456789,"l":0.1e1}}"#,
+        r#"{"payload":{"a":1.0,"b":100000.0,"c":1e+16,"d":1e-05,"e":0.0001,"f":-0.0,"g":0,"h":123456789012345678901234567890,"i":1.5,"j":1e+22,"k":123456789.12345679,"l":1.0}}"#,
+        "sha256=76d23b664f932f7bc77644174465db43452710a1c4667d02e0bd65442bdcae8b",
+    ),
+    (
+        r#"{"payload":{"a":1,"a":2},"payload":{"b":true,"b":null}}"#,
+        r#"{"payload":{"b":null}}"#,
+        "sha256=27e88f5414d7528d3a434bf19a1982bcf12bc7fea7980e856855c9f9a98dc784",
+    ),
+];
+pub const CANONICAL_SECRET: &str = "your_secure_secret_key";

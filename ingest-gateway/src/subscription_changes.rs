@@ -1,0 +1,81 @@
+//! Changes of subscriptions. Postgres is the truth; this process knows a change before it
+//! answers, and the relay tells the others.
+
+use std::sync::Arc;
+
+use kafka_loop::subscription_table::SubscriptionTable;
+use pipeline::ids::SubscriptionId;
+use pipeline::subscription::Subscription;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::storage::StorageError;
+use crate::subscription_store::{Amendment, SubscriptionStore, Wanted};
+
+/// Makes changes for requests.
+pub(crate) struct SubscriptionChanges {
+    store: SubscriptionStore,
+    table: SubscriptionTable,
+    outbox_filled: Arc<Notify>,
+}
+
+impl SubscriptionChanges {
+    /// `outbox_filled` wakes the relay after a change.
+    pub(crate) fn new(
+        store: SubscriptionStore,
+        table: SubscriptionTable,
+        outbox_filled: Arc<Notify>,
+    ) -> Self {
+        Self { store, table, outbox_filled }
+    }
+
+    /// A new subscription with a new id.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn create(&self, wanted: &Wanted) -> Result<Subscription, StorageError> {
+        let id = SubscriptionId::from_uuid(Uuid::new_v4());
+        Ok(self.enter(self.store.create(id, wanted).await?))
+    }
+
+    /// Replaces everything that a client decides; `None` if there is no such subscription.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn replace(
+        &self,
+        id: SubscriptionId,
+        wanted: &Wanted,
+    ) -> Result<Option<Subscription>, StorageError> {
+        Ok(self.store.replace(id, wanted).await?.map(|changed| self.enter(changed)))
+    }
+
+    /// Changes what is named and leaves the rest; `None` if there is no such subscription.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn amend(
+        &self,
+        id: SubscriptionId,
+        amendment: &Amendment,
+    ) -> Result<Option<Subscription>, StorageError> {
+        Ok(self.store.amend(id, amendment).await?.map(|changed| self.enter(changed)))
+    }
+
+    /// Deletes it, whatever history it has; `None` if there is no such subscription.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn delete(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Option<Subscription>, StorageError> {
+        Ok(self.store.delete(id).await?.map(|changed| self.enter(changed)))
+    }
+
+    fn enter(&self, changed: Subscription) -> Subscription {
+        self.outbox_filled.notify_one();
+        self.table.put(changed.clone());
+        changed
+    }
+}

@@ -1,0 +1,10 @@
+//! Contracts A and B over real HTTP, with real Kafka and PostgreSQL: the gateway alone, without
+//! consumer and projector. One binary, for each one links librdkafka.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod contract_a;
+mod contract_b;
+mod projected;
+mod replay;
+mod running;

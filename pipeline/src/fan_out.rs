@@ -1,0 +1,174 @@
+//! From one event to a delivery for each subscription that it is for.
+//!
+//! The ids are derived and not drawn: whoever fans the same event out again, after a crash or
+//! because its producer sent it twice, makes the same deliveries, and the repeat is recognised.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::cloud_event::{CloudEvent, SUBSCRIPTION_EXTENSION};
+use crate::delivery::Delivery;
+use crate::filter::{Match, match_wildcard};
+use crate::ids::{DeliveryId, MessageId, SubscriptionId};
+use crate::subscription::Subscription;
+
+/// The namespace of derived delivery ids (RFC 9562, section 5.5); drawn once.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f2f_5d7a_3b0e_4c51_9d3a_7a5e_1c84_20b6);
+
+const DEFAULT_CONTENT_TYPE: &str = "application/json";
+
+/// Whom an event addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Address {
+    /// Every subscription whose filter lets it through.
+    All,
+    /// One subscription, if its filter lets it through.
+    One(SubscriptionId),
+    /// The extension is there and is no subscription's id.
+    Unreadable,
+}
+
+/// Whom the event addresses.
+pub fn address(event: &CloudEvent) -> Address {
+    match event.attribute(SUBSCRIPTION_EXTENSION) {
+        None => Address::All,
+        Some(id) => id.parse().map_or(Address::Unreadable, Address::One),
+    }
+}
+
+/// Whether the event is for the subscription.
+pub fn is_for(event: &CloudEvent, subscription: &Subscription) -> bool {
+    !subscription.deleted
+        && match_wildcard(subscription.event_types(), Some(&event.event_type)) == Match::Yes
+}
+
+/// The delivery of `event` to `subscription`. `accepted_at` is when the broker had the event,
+/// so that a repeated fan-out of the same record makes an equal delivery.
+pub fn delivery(
+    event: &CloudEvent,
+    subscription: &Subscription,
+    accepted_at: Timestamp,
+) -> Delivery {
+    let id = derived_id(event, subscription.id);
+    Delivery {
+        id: DeliveryId::from_uuid(id),
+        subscription_id: subscription.id,
+        subscription_version: subscription.version,
+        message_id: MessageId::from_uuid(id),
+        event_type: Some(event.event_type.clone()),
+        content_type: event.content_type.clone().unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
+        accepted_at,
+        attempt: 1,
+        release: 0,
+        wait: None,
+        replay_of: None,
+        attributes: attributes(event),
+        body: event.data.clone(),
+    }
+}
+
+/// The delivery's id: a hash over the subscription, the event's identity, its type and its
+/// data, each with its length, so that no two different events share one.
+fn derived_id(event: &CloudEvent, subscription: SubscriptionId) -> Uuid {
+    let subscription = subscription.uuid();
+    let parts: [&[u8]; 5] = [
+        subscription.as_bytes(),
+        event.source.as_bytes(),
+        event.id.as_bytes(),
+        event.event_type.as_bytes(),
+        &event.data,
+    ];
+    let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        name.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        name.extend_from_slice(part);
+    }
+    Uuid::new_v5(&NAMESPACE, &name)
+}
+
+/// What goes out as `ce-` headers: everything but what only addressed the event.
+fn attributes(event: &CloudEvent) -> Vec<(String, String)> {
+    let own = [("id", &event.id), ("source", &event.source), ("type", &event.event_type)];
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value.clone()));
+    let kept = event.attributes.iter().filter(|(name, _)| name != SUBSCRIPTION_EXTENSION);
+    own.chain(kept.cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::subscription::SCHEMA;
+
+    fn event() -> CloudEvent {
+        CloudEvent {
+            source: "/shop".into(),
+            id: "1".into(),
+            event_type: "order.created".into(),
+            content_type: None,
+            attributes: vec![("subject".into(), "o-1".into())],
+            data: Bytes::from_static(b"{}"),
+        }
+    }
+
+    fn subscription(number: u128, types: &[&str]) -> Subscription {
+        Subscription {
+            schema: SCHEMA,
+            id: SubscriptionId::from_uuid(Uuid::from_u128(number)),
+            version: 4,
+            deleted: false,
+            target_url: "https://example.com/".into(),
+            secret: None,
+            event_types: Some(types.iter().map(|text| (*text).to_owned()).collect()),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn id(event: &CloudEvent, subscription: u128) -> DeliveryId {
+        delivery(event, &self::subscription(subscription, &[]), Timestamp::UNIX_EPOCH).id
+    }
+
+    #[test]
+    fn the_same_event_makes_the_same_delivery_and_any_difference_another() {
+        assert_eq!(id(&event(), 1), id(&event(), 1));
+        assert_ne!(id(&event(), 1), id(&event(), 2));
+        let changed = [
+            CloudEvent { source: "/shop2".into(), ..event() },
+            CloudEvent { id: "2".into(), ..event() },
+            CloudEvent { event_type: "order.paid".into(), ..event() },
+            CloudEvent { data: Bytes::from_static(b"{ }"), ..event() },
+            // The same characters in other places.
+            CloudEvent { source: "/sho".into(), id: "p1".into(), ..event() },
+        ];
+        for other in changed {
+            assert_ne!(id(&event(), 1), id(&other, 1), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_deleted_subscription_and_another_type_get_nothing() {
+        assert!(is_for(&event(), &subscription(1, &[])));
+        assert!(is_for(&event(), &subscription(1, &["order.*"])));
+        assert!(!is_for(&event(), &subscription(1, &["user.*"])));
+        let deleted = Subscription { deleted: true, ..subscription(1, &[]) };
+        assert!(!is_for(&event(), &deleted));
+    }
+
+    #[test]
+    fn an_event_addresses_all_or_one_and_its_address_does_not_go_out() {
+        assert_eq!(address(&event()), Address::All);
+        let one = subscription(7, &[]);
+        let addressed = |value: String| CloudEvent {
+            attributes: vec![(SUBSCRIPTION_EXTENSION.into(), value)],
+            ..event()
+        };
+        let event = addressed(one.id.to_string());
+        assert_eq!(address(&event), Address::One(one.id));
+        assert_eq!(address(&addressed("junk".into())), Address::Unreadable);
+        let out = delivery(&event, &one, Timestamp::UNIX_EPOCH).attributes;
+        let names: Vec<&str> = out.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["id", "source", "type"]);
+    }
+}
