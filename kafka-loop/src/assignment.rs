@@ -19,6 +19,8 @@ pub(crate) struct Assigned {
     pub partition: i32,
     pub queue: PartitionQueue<Callbacks>,
     pub tracker: Tracker,
+    /// Records that were given back untouched: unfinished for ever, and nobody works on them.
+    pub forgotten: usize,
     /// What the group's offset is known to be.
     pub committed: i64,
     /// What the commit under way would make it.
@@ -86,11 +88,12 @@ impl Assignment {
         named.map(|assigned| assigned.key).collect()
     }
 
-    /// How many records of the given partitions are unfinished.
-    pub fn unfinished_of(&self, keys: &[PartitionKey]) -> usize {
+    /// How many records of the given partitions somebody still works on.
+    pub fn running_of(&self, keys: &[PartitionKey]) -> usize {
         keys.iter()
             .filter_map(|key| self.places.get(key))
-            .map(|&index| self.partitions[index].tracker.unfinished())
+            .map(|&index| &self.partitions[index])
+            .map(|assigned| assigned.tracker.unfinished() - assigned.forgotten)
             .sum()
     }
 
@@ -103,7 +106,10 @@ impl Assignment {
         };
         let assigned = &mut self.partitions[index];
         match ending.ended {
-            Ended::Forgotten => Ok(()),
+            Ended::Forgotten => {
+                assigned.forgotten += 1;
+                Ok(())
+            }
             Ended::Finished => assigned.tracker.finish(ending.offset).map_err(|source| {
                 let (topic, partition) = (assigned.topic.clone(), assigned.partition);
                 LedgerError::Tracker { topic, partition, source }

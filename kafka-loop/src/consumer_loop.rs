@@ -180,6 +180,7 @@ impl<R: Role> ConsumerLoop<R> {
                 partition: *partition,
                 queue,
                 tracker: Tracker::new(start),
+                forgotten: 0,
                 committed: start,
                 committing: start,
             });
@@ -223,7 +224,7 @@ impl<R: Role> ConsumerLoop<R> {
         let keys = self.assignment.keys_in(list);
         self.role.forget(&keys);
         let deadline = Instant::now() + REVOKE_GRACE;
-        self.wait_for_endings(deadline, |loop_| loop_.assignment.unfinished_of(&keys) > 0)?;
+        self.wait_for_endings(deadline, |loop_| loop_.assignment.running_of(&keys) > 0)?;
         // An older commit must not land after the final one.
         self.hear_commit(REVOKE_GRACE)?;
         let mut removed = self.assignment.remove(list);
