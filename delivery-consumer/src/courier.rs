@@ -72,7 +72,11 @@ impl Courier {
         let place = format!("{}/{} offset {}", record.topic, record.partition, record.offset);
         match self.effects_of(record).await {
             Ok(()) => ticket.finish(),
-            Err(error) => tracing::error!(place, %error, "an effect was not written"),
+            Err(error) => tracing::error!(
+                place,
+                error = format!("{:#}", anyhow::Error::new(error)),
+                "an effect was not written"
+            ),
         }
     }
 

@@ -91,6 +91,9 @@ pub(crate) fn producer(kafka: &KafkaSettings, timeout: Option<Duration>) -> Clie
         .set("partitioner", "murmur2_random")
         .set("linger.ms", "2")
         .set("message.timeout.ms", timeout_ms.to_string())
+        // A topic's `max.message.bytes` judges whole batches. A batch takes records until this
+        // size is passed, and its first one whatever its size; every topic has room for more.
+        .set("batch.size", kafka.max_body.clamp(16 << 10, 1_000_000).to_string())
         .set("message.max.bytes", (kafka.max_body + (256 << 10)).to_string())
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", (kafka.produce_buffer >> 10).max(1_024).to_string());

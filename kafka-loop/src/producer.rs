@@ -1,7 +1,7 @@
 //! Writes records, and tells when the broker has them.
 //!
 //! A record is written when all in-sync replicas have it (acks=all, idempotent). What becomes
-//! of it is told once: to whoever awaits it, or to the [`Ticket`] whose record caused it.
+//! of it is told once, to whoever awaits it.
 
 use std::fmt;
 use std::future::Future;
@@ -17,10 +17,10 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::{KafkaSettings, Ticket, client};
+use crate::{KafkaSettings, client};
 
-/// Between two tries to put a record into a full queue, where the record has no deadline.
-const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(20);
+/// Between two tries to write a record that must be written.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// A record to write.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,10 @@ pub enum ProduceError {
     /// It was not sent at all: as many bytes as may wait are waiting.
     #[error("the produce queue is full")]
     QueueFull,
+    /// It was not written: the broker does not know the topic, as happens for a moment after it
+    /// was started.
+    #[error("the broker does not know the topic")]
+    NoTopic(#[source] KafkaError),
     /// It was not acknowledged in time. The broker may have it all the same.
     #[error("the broker did not acknowledge the record")]
     Unacknowledged(#[source] KafkaError),
@@ -66,10 +70,7 @@ impl fmt::Debug for Producer {
 }
 
 /// Who is told what became of a record.
-enum OnAnswer {
-    Tell(oneshot::Sender<Result<Written, ProduceError>>),
-    Finish(Ticket),
-}
+type Answer = oneshot::Sender<Result<Written, ProduceError>>;
 
 struct Acknowledgements {
     failed: CancellationToken,
@@ -91,22 +92,15 @@ impl ClientContext for Acknowledgements {
 }
 
 impl ProducerContext for Acknowledgements {
-    type DeliveryOpaque = Box<OnAnswer>;
+    type DeliveryOpaque = Box<Answer>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, on_answer: Box<OnAnswer>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Answer>) {
         let answer = match result {
             Ok(message) => Ok(Written { partition: message.partition(), offset: message.offset() }),
             Err((error, _)) => Err(classify(error.clone())),
         };
-        match (*on_answer, answer) {
-            // Nobody waits any more when the request was cancelled.
-            (OnAnswer::Tell(waiting), answer) => drop(waiting.send(answer)),
-            (OnAnswer::Finish(ticket), Ok(_)) => ticket.finish(),
-            (OnAnswer::Finish(ticket), Err(error)) => {
-                tracing::error!(%error, "an effect was not written; its record is read again");
-                drop(ticket);
-            }
-        }
+        // Nobody waits any more when the request was cancelled.
+        let _ = waiting.send(answer);
     }
 }
 
@@ -117,10 +111,13 @@ fn classify(error: KafkaError) -> ProduceError {
             RDKafkaErrorCode::MessageSizeTooLarge
             | RDKafkaErrorCode::InvalidMessage
             | RDKafkaErrorCode::InvalidRecord
-            | RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::UnknownTopicOrPartition,
+            | RDKafkaErrorCode::TopicAuthorizationFailed,
         ) => ProduceError::Refused(error),
+        Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopicOrPartition,
+        ) => ProduceError::NoTopic(error),
         _ => ProduceError::Unacknowledged(error),
     }
 }
@@ -149,42 +146,39 @@ impl Producer {
         message: Message<'_>,
     ) -> Result<impl Future<Output = Result<Written, ProduceError>> + use<>, ProduceError> {
         let (tell, told) = oneshot::channel();
-        self.enqueue(message, OnAnswer::Tell(tell)).map_err(|refused| refused.0)?;
+        let mut record = BaseRecord::with_opaque_to(message.topic, Box::new(tell))
+            .key(message.key)
+            .payload(message.value);
+        if !message.headers.is_empty() {
+            let room = OwnedHeaders::new_with_capacity(message.headers.len());
+            record = record.headers(message.headers.iter().fold(room, |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(*value) })
+            }));
+        }
+        self.inner.send(record).map_err(|(error, _)| classify(error))?;
         Ok(async move {
             let gone = |_| ProduceError::Unacknowledged(KafkaError::Canceled);
             told.await.map_err(gone).flatten()
         })
     }
 
-    /// Writes a record that must be written: waits for room, then for the acknowledgement.
+    /// Writes a record that must be written: waits for room and for its topic, then for the
+    /// acknowledgement.
     ///
     /// # Errors
-    /// [`ProduceError::Refused`], or a client that cannot go on.
+    /// [`ProduceError::Refused`], a client that cannot go on, or the client's timeout.
     pub async fn write(&self, message: Message<'_>) -> Result<Written, ProduceError> {
         loop {
-            match self.send(message) {
-                Ok(written) => return written.await,
-                Err(ProduceError::QueueFull) => tokio::time::sleep(FULL_QUEUE_PAUSE).await,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Sends a record whose acknowledgement finishes the ticket; a ticket whose record cannot
-    /// be written is dropped, which stops its loop.
-    ///
-    /// # Errors
-    /// Gives the ticket back if the queue is full.
-    pub fn send_and_finish(&self, message: Message<'_>, ticket: Ticket) -> Result<(), Ticket> {
-        match self.enqueue(message, OnAnswer::Finish(ticket)) {
-            Ok(()) => Ok(()),
-            Err(refused) => match *refused {
-                (ProduceError::QueueFull, OnAnswer::Finish(ticket)) => Err(ticket),
-                (error, _) => {
-                    tracing::error!(%error, topic = message.topic, "an effect cannot be written");
-                    Ok(())
+            let written = match self.send(message) {
+                Ok(written) => written.await,
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(ProduceError::QueueFull | ProduceError::NoTopic(_)) => {
+                    tokio::time::sleep(TRY_AGAIN).await;
                 }
-            },
+                written => return written,
+            }
         }
     }
 
@@ -199,24 +193,5 @@ impl Producer {
     /// What was not answered in time.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.inner.flush(timeout)
-    }
-
-    fn enqueue(
-        &self,
-        message: Message<'_>,
-        on_answer: OnAnswer,
-    ) -> Result<(), Box<(ProduceError, OnAnswer)>> {
-        let mut record = BaseRecord::with_opaque_to(message.topic, Box::new(on_answer))
-            .key(message.key)
-            .payload(message.value);
-        if !message.headers.is_empty() {
-            let room = OwnedHeaders::new_with_capacity(message.headers.len());
-            record = record.headers(message.headers.iter().fold(room, |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(*value) })
-            }));
-        }
-        self.inner
-            .send(record)
-            .map_err(|(error, record)| Box::new((classify(error), *record.delivery_opaque)))
     }
 }

@@ -267,12 +267,27 @@ async fn an_effect_that_is_acknowledged_finishes_its_record() {
     let producer = Producer::new(&kafka, None).unwrap();
     let topic = kafka.topics.outcomes();
     let message = Message { topic: &topic, key: b"k", value: b"effect", headers: &[] };
-    assert!(producer.send_and_finish(message, ticket).is_ok());
+    producer.write(message).await.unwrap();
+    ticket.finish();
     eventually(SOON, || async {
         committed(&kafka).await.contains(&(record.offset + 1)).then_some(())
     })
     .await;
     running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_records_at_once_are_written_although_a_topic_bounds_its_batches() {
+    let kafka = prepared("batches").await;
+    let producer = Producer::new(&kafka, None).unwrap();
+    let topic = kafka.topics.outcomes();
+    let value = vec![b'x'; 2_000];
+    // Far more than the topic's max.message.bytes, all of it waiting before the first request.
+    let message = Message { topic: &topic, key: b"k", value: &value, headers: &[] };
+    let sent: Vec<_> = (0..2_000).map(|_| producer.send(message).unwrap()).collect();
+    for written in sent {
+        written.await.unwrap();
+    }
 }
 
 /// A role that forgets what it holds when its partitions go.

@@ -23,6 +23,7 @@ use kafka_loop::consumer_loop::{self, LoopConfig};
 use kafka_loop::producer::Producer;
 use kafka_loop::topic_setup;
 use role_runtime::ReadyFlag;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::Config;
@@ -61,7 +62,8 @@ pub async fn run(
         max_unfinished_bytes: MAX_UNFINISHED_BYTES,
         drain_timeout: config.drain_timeout,
     };
-    let scheduler = Scheduler::new(topics.clone(), config.release_rate, producer);
+    let scheduler =
+        Scheduler::new(topics.clone(), config.release_rate, producer, Handle::current());
     ready.raise();
     tokio::select! {
         ended = consumer_loop::run(&config.kafka, loop_config, scheduler, shutdown) => ended,

@@ -13,12 +13,10 @@ use pipeline::cascade::Hop;
 use pipeline::delivery::Delivery;
 use pipeline::tier::Tier;
 use pipeline::topics::Topics;
+use tokio::runtime::Handle;
 
 use crate::hold::{after_tier, remaining};
 use crate::pace::Pace;
-
-/// Before a release is tried again that found the produce queue full.
-const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(20);
 
 /// A topic's place in the cascade.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +38,13 @@ pub(crate) struct Scheduler {
     places: HashMap<String, Place>,
     release_rate: usize,
     producer: Producer,
+    runtime: Handle,
     heads: HashMap<PartitionKey, Held>,
     paces: HashMap<PartitionKey, Pace>,
 }
 
 impl Scheduler {
-    pub fn new(topics: Topics, release_rate: usize, producer: Producer) -> Self {
+    pub fn new(topics: Topics, release_rate: usize, producer: Producer, runtime: Handle) -> Self {
         let mut places = HashMap::new();
         for tier in topics.tiers().iter() {
             places.insert(topics.retries(tier), Place { tier, spill: false });
@@ -59,27 +58,29 @@ impl Scheduler {
             places,
             release_rate,
             producer,
+            runtime,
             heads: HashMap::new(),
             paces: HashMap::new(),
         }
     }
 
-    /// Sends a record on whose time in its tier is over.
+    /// Sends a record on whose time in its tier is over. How many are on their way is bounded by
+    /// the loop.
     fn send_on(&mut self, record: Record, ticket: Ticket, now: Instant) {
-        let key = ticket.partition();
+        self.pace(ticket.partition(), now).released(now);
         let (topic, value) = self.destination(&record);
-        let message = Message {
-            topic: &topic,
-            key: record.key.as_deref().unwrap_or_default(),
-            value: &value,
-            headers: &[],
-        };
-        match self.producer.send_and_finish(message, ticket) {
-            Ok(()) => self.pace(key, now).released(now),
-            Err(ticket) => {
-                self.heads.insert(key, Held { record, ticket, until: now + FULL_QUEUE_PAUSE });
+        let producer = self.producer.clone();
+        self.runtime.spawn(async move {
+            let key = record.key.as_deref().unwrap_or_default();
+            let message = Message { topic: &topic, key, value: &value, headers: &[] };
+            match producer.write(message).await {
+                Ok(_) => ticket.finish(),
+                Err(error) => tracing::error!(
+                    from = %record.topic, offset = record.offset, to = topic,
+                    error = format!("{:#}", anyhow::Error::new(error)), "a release was not written"
+                ),
             }
-        }
+        });
     }
 
     /// Where a record goes, and as what. What cannot be read goes to `deliveries` unchanged,

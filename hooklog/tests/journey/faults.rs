@@ -147,9 +147,12 @@ async fn while_postgres_is_away_events_are_taken_and_delivered_and_status_catche
     let receiver = Receiver::start(|_| 200).await;
     let subscription = hooklog.subscribe(&receiver.url("/"), Some(SECRET)).await;
 
+    // Once one event has arrived, the subscription has come through the outbox to the consumer.
+    hooklog.ingest(&subscription, Some(SECRET), r#"{"payload":{}}"#).await;
+    eventually(Duration::from_secs(20), || async { (receiver.count() == 1).then_some(()) }).await;
     tokio::task::block_in_place(|| stack.lock().unwrap().stop_postgres());
     let mut ids = Vec::new();
-    for n in 0..50 {
+    for n in 1..50 {
         let body = format!(r#"{{"payload":{{"n":{n}}}}}"#);
         ids.push(hooklog.ingest(&subscription, Some(SECRET), &body).await);
     }
