@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use egress::{ClientLimits, EgressClient, EgressPolicy, UrlRejection};
+use egress::{ClientLimits, EgressClient, UrlRejection};
 use jiff::Timestamp;
 use kafka_loop::Ticket;
 use kafka_loop::producer::{Message, ProduceError, Producer};
@@ -33,7 +33,6 @@ pub(crate) struct Courier {
     table: SubscriptionTable,
     producer: Producer,
     client: EgressClient,
-    policy: Arc<EgressPolicy>,
     names: Names,
 }
 
@@ -53,7 +52,6 @@ impl Courier {
         let topics = &config.kafka.topics;
         Ok(Self {
             client: EgressClient::new(Arc::clone(&config.egress), ClientLimits::default())?,
-            policy: Arc::clone(&config.egress),
             names: Names {
                 deliveries: topics.deliveries(),
                 outcomes: topics.outcomes(),
@@ -134,7 +132,7 @@ impl Courier {
         subscription: &Subscription,
         now: Timestamp,
     ) -> CallResult {
-        let target = match self.policy.judge_url(&subscription.target_url) {
+        let target = match self.config.egress.judge_url(&subscription.target_url) {
             Ok(target) => target,
             Err(rejection) => return denied(&rejection),
         };
