@@ -2,8 +2,7 @@
 //!
 //! - [`consumer_loop`]: one thread owns a consumer; it polls, tracks offsets, commits the
 //!   frontier, and serves rebalances. A role plugs its decisions in.
-//! - [`producer`]: an idempotent producer whose acknowledgements can be awaited, or can finish a
-//!   record.
+//! - [`producer`]: an idempotent producer whose acknowledgements can be awaited.
 //! - [`subscription_table`]: the compacted configuration topic, kept in memory.
 //! - [`topic_setup`]: topics are created and checked before a role starts.
 //!
