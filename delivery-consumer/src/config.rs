@@ -67,7 +67,7 @@ fn retry_policy(env: &Environment) -> Result<RetryPolicy, SettingError> {
             RetryPolicyError::Attempts(_) => {
                 env.invalid("CELERY_MAX_RETRIES", "a whole number from 1 to 100")
             }
-            RetryPolicyError::Delay(_) => {
+            RetryPolicyError::Seconds(_) | RetryPolicyError::Delay(_) => {
                 env.invalid("MAX_RETRY_DELAY_SECONDS", "at most 259200 seconds (72 h)")
             }
             RetryPolicyError::Factor(_) => env.invalid("RETRY_FACTOR", "a number of at least 1"),

@@ -105,7 +105,6 @@ mod tests {
 
     use kafka_loop::KafkaSettings;
     use pipeline::ids::SubscriptionId;
-    use pipeline::subscription::SCHEMA;
     use settings::Environment;
 
     use super::*;
@@ -123,17 +122,8 @@ mod tests {
     }
 
     fn subscription() -> Subscription {
-        Subscription {
-            schema: SCHEMA,
-            id: SubscriptionId::from_uuid(Uuid::nil()),
-            version: 1,
-            deleted: false,
-            target_url: "https://example.com/".to_owned(),
-            secret: None,
-            event_types: None,
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-        }
+        let id = SubscriptionId::from_uuid(Uuid::nil());
+        Subscription::new(id, "https://example.com/", Timestamp::UNIX_EPOCH)
     }
 
     fn event(subscription: &Subscription, size: usize) -> NewDelivery<'_> {

@@ -2,15 +2,20 @@
 //!
 //! Every change is one statement, and so one transaction: the row, its next version, and a row
 //! of the outbox that [`crate::outbox_relay`] publishes it from. A deleted subscription keeps
-//! its row without its secret, for deliveries and attempts still name it.
+//! its row without its secrets, for deliveries and attempts still name it.
+//!
+//! A secret that is written through an older contract verifies and signs from then on: it takes
+//! the place of a verification and a signing of hooklog's own. Writing a null leaves those two.
 
 use pipeline::ids::SubscriptionId;
-use pipeline::subscription::{SCHEMA, SecretText, Subscription};
+use pipeline::subscription::{PauseReason, SCHEMA, SecretText, Subscription};
+use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 
 use crate::storage::{Storage, StorageError};
 
-/// What a client decides about a subscription. Holds no NUL, which Postgres refuses in text.
+/// What a client of an older contract decides about a subscription. Holds no NUL, which Postgres refuses in text.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub target_url: String,
@@ -29,8 +34,8 @@ pub(crate) struct Amendment {
 /// What [`subscription`] reads.
 macro_rules! columns {
     () => {
-        "id, version, target_url, secret, event_types, created_at, updated_at, \
-         deleted_at IS NOT NULL AS deleted"
+        "id, version, target_url, secret, event_types, options, verification, signing, paused, \
+         created_at, updated_at, deleted_at IS NOT NULL AS deleted"
     };
 }
 pub(crate) const COLUMNS: &str = columns!();
@@ -59,6 +64,8 @@ const CREATE: &str = noted!(
 const REPLACE: &str = noted!(
     "UPDATE subscriptions \
      SET version = version + 1, target_url = $2, secret = $3, event_types = $4, \
+         verification = CASE WHEN $3::text IS NULL THEN verification END, \
+         signing = CASE WHEN $3::text IS NULL THEN signing END, \
          updated_at = now() \
      WHERE id = $1 AND deleted_at IS NULL"
 );
@@ -69,12 +76,15 @@ const AMEND: &str = noted!(
          target_url = COALESCE($2, target_url), \
          secret = CASE WHEN $3 THEN $4 ELSE secret END, \
          event_types = CASE WHEN $5 THEN $6 ELSE event_types END, \
+         verification = CASE WHEN $3 AND $4::text IS NOT NULL THEN NULL ELSE verification END, \
+         signing = CASE WHEN $3 AND $4::text IS NOT NULL THEN NULL ELSE signing END, \
          updated_at = now() \
      WHERE id = $1 AND deleted_at IS NULL"
 );
 const DELETE: &str = noted!(
     "UPDATE subscriptions \
-     SET version = version + 1, secret = NULL, updated_at = now(), deleted_at = now() \
+     SET version = version + 1, secret = NULL, verification = NULL, signing = NULL, \
+         updated_at = now(), deleted_at = now() \
      WHERE id = $1 AND deleted_at IS NULL"
 );
 const READ: &str =
@@ -198,6 +208,7 @@ fn one(rows: &[Row]) -> Result<Option<Subscription>, StorageError> {
 pub(crate) fn subscription(row: &Row) -> Result<Subscription, tokio_postgres::Error> {
     let version: i64 = row.try_get("version")?;
     let secret: Option<String> = row.try_get("secret")?;
+    let paused: Option<String> = row.try_get("paused")?;
     Ok(Subscription {
         schema: SCHEMA,
         id: SubscriptionId::from_uuid(row.try_get("id")?),
@@ -206,7 +217,15 @@ pub(crate) fn subscription(row: &Row) -> Result<Subscription, tokio_postgres::Er
         target_url: row.try_get("target_url")?,
         secret: secret.map(SecretText::Plain),
         event_types: row.try_get("event_types")?,
+        options: json(row, "options")?.unwrap_or_default(),
+        verification: json(row, "verification")?,
+        signing: json(row, "signing")?,
+        paused: paused.as_deref().and_then(PauseReason::from_word),
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
+}
+
+fn json<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>, tokio_postgres::Error> {
+    row.try_get::<_, Option<Json<T>>>(column).map(|read| read.map(|Json(read)| read))
 }

@@ -99,7 +99,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::subscription::SCHEMA;
 
     fn event() -> CloudEvent {
         CloudEvent {
@@ -113,16 +112,11 @@ mod tests {
     }
 
     fn subscription(number: u128, types: &[&str]) -> Subscription {
+        let id = SubscriptionId::from_uuid(Uuid::from_u128(number));
         Subscription {
-            schema: SCHEMA,
-            id: SubscriptionId::from_uuid(Uuid::from_u128(number)),
             version: 4,
-            deleted: false,
-            target_url: "https://example.com/".into(),
-            secret: None,
             event_types: Some(types.iter().map(|text| (*text).to_owned()).collect()),
-            created_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
+            ..Subscription::new(id, "https://example.com/", Timestamp::UNIX_EPOCH)
         }
     }
 

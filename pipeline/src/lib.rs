@@ -14,6 +14,7 @@ pub mod filter;
 pub mod ids;
 pub mod outcome;
 pub mod retry_after;
+pub mod retry_on;
 pub mod retry_policy;
 pub mod subscription;
 pub mod tier;

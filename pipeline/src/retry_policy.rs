@@ -15,9 +15,10 @@ pub const MOST_ATTEMPTS: u32 = 100;
 /// No policy waits longer than this between two calls.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(72 * 3_600);
 
-/// How a failed delivery is retried.
+/// How a failed delivery is retried. In JSON `{"schedule":[5,60]}` or
+/// `{"exponential":{"base_seconds":10,"factor":3,"max_delay_seconds":900,"max_attempts":7}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(try_from = "WrittenPolicy", into = "WrittenPolicy")]
 pub enum RetryPolicy {
     /// One delay after each failed attempt; one attempt more than there are delays.
     Schedule { delays: Vec<Duration> },
@@ -25,11 +26,65 @@ pub enum RetryPolicy {
     Exponential { base: Duration, factor: f64, longest: Duration, attempts: u32 },
 }
 
+/// A policy as JSON has it: durations in seconds, a fraction allowed.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum WrittenPolicy {
+    Schedule(Vec<f64>),
+    Exponential { base_seconds: f64, factor: f64, max_delay_seconds: f64, max_attempts: u32 },
+}
+
+impl TryFrom<WrittenPolicy> for RetryPolicy {
+    type Error = RetryPolicyError;
+
+    fn try_from(written: WrittenPolicy) -> Result<Self, RetryPolicyError> {
+        match written {
+            WrittenPolicy::Schedule(delays) => Self::Schedule {
+                delays: delays.into_iter().map(seconds).collect::<Result<_, _>>()?,
+            },
+            WrittenPolicy::Exponential {
+                base_seconds,
+                factor,
+                max_delay_seconds,
+                max_attempts: attempts,
+            } => Self::Exponential {
+                base: seconds(base_seconds)?,
+                factor,
+                longest: seconds(max_delay_seconds)?,
+                attempts,
+            },
+        }
+        .checked()
+    }
+}
+
+impl From<RetryPolicy> for WrittenPolicy {
+    fn from(policy: RetryPolicy) -> Self {
+        match policy {
+            RetryPolicy::Schedule { delays } => {
+                Self::Schedule(delays.iter().map(Duration::as_secs_f64).collect())
+            }
+            RetryPolicy::Exponential { base, factor, longest, attempts } => Self::Exponential {
+                base_seconds: base.as_secs_f64(),
+                factor,
+                max_delay_seconds: longest.as_secs_f64(),
+                max_attempts: attempts,
+            },
+        }
+    }
+}
+
+fn seconds(number: f64) -> Result<Duration, RetryPolicyError> {
+    Duration::try_from_secs_f64(number).map_err(|_| RetryPolicyError::Seconds(number))
+}
+
 /// Why a policy cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RetryPolicyError {
     #[error("a delivery needs 1 to {MOST_ATTEMPTS} attempts, not {0}")]
     Attempts(usize),
+    #[error("a delay is a number of seconds that is not negative, not {0}")]
+    Seconds(f64),
     #[error("a delay may be at most {LONGEST_DELAY:?}, not {0:?}")]
     Delay(Duration),
     #[error("a factor must be a number of at least 1, not {0}")]
@@ -123,6 +178,38 @@ mod tests {
         }
         assert_eq!(seeds().delay_after(7, None, delivery), None);
         assert_eq!(seeds().delay_after(8, None, delivery), None);
+    }
+
+    #[test]
+    fn a_policy_is_written_in_seconds_and_checked_when_it_is_read() {
+        for (text, policy) in [
+            (
+                r#"{"schedule":[0.5,60.0]}"#,
+                RetryPolicy::Schedule {
+                    delays: vec![Duration::from_millis(500), Duration::from_secs(60)],
+                },
+            ),
+            (
+                r#"{"exponential":{"base_seconds":10.0,"factor":3.0,"max_delay_seconds":900.0,"max_attempts":7}}"#,
+                seeds(),
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&policy).unwrap(), text);
+            assert_eq!(serde_json::from_str::<RetryPolicy>(text).unwrap(), policy);
+        }
+        for (text, said) in [
+            (r#"{"schedule":[-1]}"#, "not negative"),
+            (r#"{"schedule":[1e300]}"#, "not negative"),
+            (r#"{"schedule":[259201]}"#, "at most"),
+            (r#"{"linear":[1]}"#, "unknown variant"),
+            (
+                r#"{"exponential":{"base_seconds":1,"factor":0.5,"max_delay_seconds":1,"max_attempts":2}}"#,
+                "factor",
+            ),
+        ] {
+            let error = serde_json::from_str::<RetryPolicy>(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
     }
 
     #[test]

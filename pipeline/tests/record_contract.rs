@@ -15,7 +15,13 @@ use pipeline::dead_letter::DeadLetter;
 use pipeline::delivery::{Delivery, Wait};
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use pipeline::outcome::{self, Call, Kind, Outcome, Reason, State};
-use pipeline::subscription::{self, SecretText, Subscription};
+use pipeline::retry_on::RetryOn;
+use pipeline::retry_policy::RetryPolicy;
+use pipeline::subscription::{
+    Options, PauseReason, SecretText, Signing, SigningKey, SigningScheme, Subscription,
+    Verification,
+};
+use signature::Preset;
 use uuid::Uuid;
 
 fn fixture(name: &str, written_now: &[u8]) -> Vec<u8> {
@@ -80,16 +86,44 @@ fn outcome() -> Outcome {
 }
 
 fn subscription() -> Subscription {
+    let created_at = instant(1_795_000_000_000_000);
     Subscription {
-        schema: subscription::SCHEMA,
-        id: delivery().subscription_id,
         version: 3,
-        deleted: false,
-        target_url: "https://example.com/hook".into(),
         secret: Some(SecretText::Plain("s".into())),
         event_types: Some(vec!["order.created".into()]),
-        created_at: instant(1_795_000_000_000_000),
         updated_at: instant(1_795_000_000_000_001),
+        ..Subscription::new(delivery().subscription_id, "https://example.com/hook", created_at)
+    }
+}
+
+/// One that sets everything.
+fn own_subscription() -> Subscription {
+    let key =
+        |text: &str, expires_at| SigningKey { key: SecretText::Plain(text.into()), expires_at };
+    Subscription {
+        secret: None,
+        options: Options {
+            headers: [("x-tenant".into(), "7".into())].into(),
+            max_concurrency: Some(4),
+            rate_limit: Some(50),
+            timeout_seconds: Some(5),
+            retry: Some(RetryPolicy::Schedule { delays: vec![Duration::from_secs(5)] }),
+            retry_on: Some(RetryOn::new(vec!["network".parse().unwrap(), "5xx".parse().unwrap()])),
+        },
+        verification: Some(Verification {
+            preset: Preset::GitHub {},
+            secrets: vec![SecretText::Plain("in".into())],
+        }),
+        signing: Some(Signing {
+            schemes: vec![SigningScheme::Standard, SigningScheme::Hub, SigningScheme::Ed25519],
+            secrets: vec![
+                key("whsec_bmV3", None),
+                key("whsec_b2xk", Some(instant(1_795_000_086_400_000))),
+            ],
+            key_pairs: vec![key("whsk_a2V5", None)],
+        }),
+        paused: Some(PauseReason::Operator),
+        ..subscription()
     }
 }
 
@@ -122,6 +156,13 @@ fn a_subscription_of_schema_1_keeps_its_text_and_its_meaning() {
     let bytes = fixture("subscription-v1.json", &subscription().encode());
     assert_eq!(Subscription::decode(&bytes).unwrap(), subscription());
     assert_eq!(subscription().encode(), bytes);
+}
+
+#[test]
+fn a_subscription_that_sets_everything_keeps_its_text_and_its_meaning() {
+    let bytes = fixture("subscription-v1-own.json", &own_subscription().encode());
+    assert_eq!(Subscription::decode(&bytes).unwrap(), own_subscription());
+    assert_eq!(own_subscription().encode(), bytes);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use axum::http::Method;
 use jiff::Timestamp;
 use kafka_loop::producer::{Message, Producer};
 use pipeline::ids::SubscriptionId;
-use pipeline::subscription::{SCHEMA, Subscription};
+use pipeline::subscription::Subscription;
 use test_bed::eventually;
 use uuid::Uuid;
 
@@ -17,18 +17,8 @@ const NOWHERE: &str = "postgres://nobody@127.0.0.1:1/nowhere";
 async fn events_are_taken_in_without_a_database() {
     let gateway = Running::start("away-postgres", &[("DATABASE_URL", NOWHERE)]).await;
     let id = SubscriptionId::from_uuid(Uuid::new_v4());
-    let at = Timestamp::now();
-    let subscription = Subscription {
-        schema: SCHEMA,
-        id,
-        version: 7,
-        deleted: false,
-        target_url: "https://example.com/".to_owned(),
-        secret: None,
-        event_types: None,
-        created_at: at,
-        updated_at: at,
-    };
+    let known = Subscription::new(id, "https://example.com/", Timestamp::now());
+    let subscription = Subscription { version: 7, ..known };
     let kafka = gateway.bed.kafka();
     let producer = Producer::new(&kafka, None).unwrap();
     let (topic, key) = (kafka.topics.subscriptions(), subscription.key());
