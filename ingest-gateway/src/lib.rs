@@ -17,6 +17,7 @@
 //! | `server`, `request_body`, `cors` | connections, bodies with every bound, pages of others |
 //! | `router` | the whole HTTP surface |
 //! | `contract_a`, `contract_b` | the two older services' routes: shapes and texts |
+//! | `v1` | hooklog's own routes |
 //! | `json_fields`, `subscription_fields` | what of a body is read, and by which rules |
 //! | `ingest`, `inbound_signature`, `inbound_secrets` | what is decided about an event |
 //! | `front_door` | from an event in Kafka to its deliveries |
@@ -52,6 +53,7 @@ mod subscription_changes;
 mod subscription_fields;
 mod subscription_lookup;
 mod subscription_store;
+mod v1;
 
 pub use config::{Config, IngestSettings, NamedHeader, RequestLimits, ServerSettings};
 pub use cors::CorsOrigins;

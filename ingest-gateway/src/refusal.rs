@@ -18,9 +18,9 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// A code, a text, and what else the answer's head says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    status: StatusCode,
-    text: &'static str,
-    header: Option<(HeaderName, HeaderValue)>,
+    pub status: StatusCode,
+    pub text: &'static str,
+    pub header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {

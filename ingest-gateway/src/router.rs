@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, any, get, post};
 
 use crate::gateway::{Gateway, refuse_until_open};
 use crate::refusal::{Refusal, no_method, no_route};
-use crate::{contract_a as a, contract_b as b};
+use crate::{contract_a as a, contract_b as b, v1};
 
 type Routes<const N: usize> = [(&'static str, MethodRouter<Arc<Gateway>>); N];
 
@@ -39,7 +39,9 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         ("/status/delivery_tasks/{id}", get(b::status::delivery_task)),
         ("/status/subscriptions/{id}/attempts", get(b::status::attempts)),
     ];
+    let routes_v1: Routes<0> = [];
     let a = contract::<a::rejection::Rejection, _>(routes_a, &gateway);
+    let v1 = contract::<v1::problem::Problem, _>(routes_v1, &gateway);
     let mut b = contract::<b::rejection::Rejection, _>(routes_b, &gateway);
     let own_headers = [&gateway.ingest.signature_header, &gateway.ingest.event_type_header];
     if let Some(cors) = gateway.cors.layer(own_headers.map(|header| header.name.clone())) {
@@ -47,8 +49,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     }
     a.nest("/api", b.clone())
         .nest("/api/v1", b)
-        // The one path under the prefix that is not nested.
+        .nest("/v1", v1)
+        // The one path under each prefix that is not nested.
         .route("/api/", any(no_route::<b::rejection::Rejection>))
+        .route("/v1/", any(no_route::<v1::problem::Problem>))
         .with_state(gateway)
 }
 
