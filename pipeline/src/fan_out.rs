@@ -3,7 +3,9 @@
 //! The ids are derived and not drawn: whoever fans the same event out again, after a crash or
 //! because its producer sent it twice, makes the same deliveries, and the repeat is recognised.
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::cloud_event::{CloudEvent, SUBSCRIPTION_EXTENSION};
@@ -42,19 +44,65 @@ pub fn is_for(event: &CloudEvent, subscription: &Subscription) -> bool {
         && match_wildcard(subscription.event_types(), Some(&event.event_type)) == Match::Yes
 }
 
+/// What makes an event the same event: a hash over its source, id, type and data, each with its
+/// length, so that no two different events share one. Made once, however many deliveries follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventDigest([u8; 32]);
+
+impl EventDigest {
+    /// Hashes the event.
+    pub fn of(event: &CloudEvent) -> Self {
+        let parts: [&[u8]; 4] = [
+            event.source.as_bytes(),
+            event.id.as_bytes(),
+            event.event_type.as_bytes(),
+            &event.data,
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+
+    /// The id of the event's delivery to a subscription.
+    pub fn delivery_id(&self, subscription: SubscriptionId) -> DeliveryId {
+        let mut name = [0; 48];
+        name[..16].copy_from_slice(subscription.uuid().as_bytes());
+        name[16..].copy_from_slice(&self.0);
+        DeliveryId::from_uuid(Uuid::new_v5(&NAMESPACE, &name))
+    }
+}
+
+/// The id of an event that its producer named by a key and not by an id: equal for a repeat, and
+/// another one for anything else under the same key.
+pub fn event_id(source: &str, key: &str, event_type: &str, data: &[u8]) -> Uuid {
+    let digest = EventDigest::of(&CloudEvent {
+        source: source.to_owned(),
+        id: key.to_owned(),
+        event_type: event_type.to_owned(),
+        content_type: None,
+        attributes: Vec::new(),
+        data: Bytes::copy_from_slice(data),
+    });
+    Uuid::new_v5(&NAMESPACE, &digest.0)
+}
+
 /// The delivery of `event` to `subscription`. `accepted_at` is when the broker had the event,
 /// so that a repeated fan-out of the same record makes an equal delivery.
 pub fn delivery(
     event: &CloudEvent,
+    digest: EventDigest,
     subscription: &Subscription,
     accepted_at: Timestamp,
 ) -> Delivery {
-    let id = derived_id(event, subscription.id);
+    let id = digest.delivery_id(subscription.id);
     Delivery {
-        id: DeliveryId::from_uuid(id),
+        id,
         subscription_id: subscription.id,
         subscription_version: subscription.version,
-        message_id: MessageId::from_uuid(id),
+        message_id: MessageId::from_uuid(id.uuid()),
         event_type: Some(event.event_type.clone()),
         content_type: event.content_type.clone().unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
         accepted_at,
@@ -67,25 +115,6 @@ pub fn delivery(
     }
 }
 
-/// The delivery's id: a hash over the subscription, the event's identity, its type and its
-/// data, each with its length, so that no two different events share one.
-fn derived_id(event: &CloudEvent, subscription: SubscriptionId) -> Uuid {
-    let subscription = subscription.uuid();
-    let parts: [&[u8]; 5] = [
-        subscription.as_bytes(),
-        event.source.as_bytes(),
-        event.id.as_bytes(),
-        event.event_type.as_bytes(),
-        &event.data,
-    ];
-    let mut name = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
-    for part in parts {
-        name.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        name.extend_from_slice(part);
-    }
-    Uuid::new_v5(&NAMESPACE, &name)
-}
-
 /// What goes out as `ce-` headers: everything but what only addressed the event.
 fn attributes(event: &CloudEvent) -> Vec<(String, String)> {
     let own = [("id", &event.id), ("source", &event.source), ("type", &event.event_type)];
@@ -96,8 +125,6 @@ fn attributes(event: &CloudEvent) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn event() -> CloudEvent {
@@ -121,7 +148,8 @@ mod tests {
     }
 
     fn id(event: &CloudEvent, subscription: u128) -> DeliveryId {
-        delivery(event, &self::subscription(subscription, &[]), Timestamp::UNIX_EPOCH).id
+        let to = self::subscription(subscription, &[]);
+        delivery(event, EventDigest::of(event), &to, Timestamp::UNIX_EPOCH).id
     }
 
     #[test]
@@ -139,6 +167,18 @@ mod tests {
         for other in changed {
             assert_ne!(id(&event(), 1), id(&other, 1), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_key_names_one_event_for_one_source_type_and_body() {
+        let id = |source, key, event_type, data| event_id(source, key, event_type, data);
+        let known = id("s", "k", "t", &b"{}"[..]);
+        assert_eq!(known, id("s", "k", "t", b"{}"));
+        for other in [id("S", "k", "t", b"{}"), id("s", "K", "t", b"{}"), id("s", "k", "t", b"{ }")]
+        {
+            assert_ne!(known, other);
+        }
+        assert_ne!(known, id("s", "k", "T", b"{}"));
     }
 
     #[test]
@@ -161,7 +201,8 @@ mod tests {
         let event = addressed(one.id.to_string());
         assert_eq!(address(&event), Address::One(one.id));
         assert_eq!(address(&addressed("junk".into())), Address::Unreadable);
-        let out = delivery(&event, &one, Timestamp::UNIX_EPOCH).attributes;
+        let digest = EventDigest::of(&event);
+        let out = delivery(&event, digest, &one, Timestamp::UNIX_EPOCH).attributes;
         let names: Vec<&str> = out.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["id", "source", "type"]);
     }
