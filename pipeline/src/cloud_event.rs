@@ -3,7 +3,10 @@
 //! Both modes of the Kafka protocol binding: binary (attributes in `ce_` headers, the value is
 //! the data) and structured (the value is the JSON event format). What is read here is judged
 //! by the specification and no further: a missing attribute is an error with its name, an
-//! unknown extension is kept.
+//! unknown extension is kept. What the SDKs of other languages really write is in the tests
+//! here and in `hooklog/tests/journey/sdk.rs`.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -14,6 +17,7 @@ pub const SUBSCRIPTION_EXTENSION: &str = "subscription";
 const HEADER_PREFIX: &str = "ce_";
 const CONTENT_TYPE: &str = "content-type";
 const STRUCTURED: &str = "application/cloudevents+json";
+const BYTES: &str = "application/octet-stream";
 const SPEC_VERSION: &str = "1.0";
 /// Attributes that an event may have, and the bytes of their names and values together: they
 /// travel in every delivery's header.
@@ -38,7 +42,7 @@ pub struct CloudEvent {
 /// Why a record is no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloudEventError {
-    #[error("the record is no CloudEvent: neither ce_ headers nor content-type {STRUCTURED}")]
+    #[error("the record is no CloudEvent: it has neither ce_ headers nor a JSON event as value")]
     NotAnEvent,
     #[error("the attribute {0} is missing or empty")]
     Missing(&'static str),
@@ -75,12 +79,16 @@ impl CloudEvent {
         }
         let mut attributes = Attributes::default();
         for (name, value) in headers {
-            if let Some(name) = name.strip_prefix(HEADER_PREFIX) {
+            // A header without a value is an attribute that is not set; clients write one for
+            // an undefined property.
+            if let Some(name) = name.strip_prefix(HEADER_PREFIX)
+                && !value.is_empty()
+            {
                 attributes.push(name, text(name, value)?)?;
             }
         }
         if attributes.named.is_empty() {
-            return Err(CloudEventError::NotAnEvent);
+            return Self::from_undeclared(&value, content_type);
         }
         attributes.into_event(content_type, value)
     }
@@ -90,23 +98,48 @@ impl CloudEvent {
     /// # Errors
     /// The first rule that does not hold.
     pub fn from_structured(document: &[u8]) -> Result<Self, CloudEventError> {
-        let members: std::collections::BTreeMap<String, &RawValue> =
-            serde_json::from_slice(document)
-                .map_err(|error| CloudEventError::Json(error.to_string()))?;
+        let members = serde_json::from_slice(document)
+            .map_err(|error| CloudEventError::Json(error.to_string()))?;
+        Self::from_members(members, None)
+    }
+
+    /// Reads a JSON event that no header declares: structured mode may leave `content-type` out
+    /// (Kafka binding, section 3.3.1), and Python's older SDK puts the data's own type there.
+    fn from_undeclared(
+        document: &[u8],
+        content_type: Option<String>,
+    ) -> Result<Self, CloudEventError> {
+        let members: Members<'_> =
+            serde_json::from_slice(document).map_err(|_| CloudEventError::NotAnEvent)?;
+        if !members.contains_key("specversion") {
+            return Err(CloudEventError::NotAnEvent);
+        }
+        Self::from_members(members, content_type)
+    }
+
+    fn from_members(
+        members: Members<'_>,
+        mut content_type: Option<String>,
+    ) -> Result<Self, CloudEventError> {
         let mut attributes = Attributes::default();
-        let (mut data, mut base64, mut content_type) = (None, None, None);
+        let (mut data, mut base64) = (None, None);
         for (name, value) in members {
             match name.as_str() {
+                // A null here is data; anywhere else it means that the member is not there.
                 "data" => data = Some(value),
-                "data_base64" => base64 = Some(value),
                 _ if value.get() == "null" => {}
+                "data_base64" => base64 = Some(value),
                 "datacontenttype" => content_type = Some(json_text(&name, value)?),
                 _ => attributes.push(&name, scalar(&name, value)?)?,
             }
         }
         let data = match (data, base64) {
             (Some(_), Some(_)) => return Err(CloudEventError::TwoData),
-            (None, Some(base64)) => decode_base64(base64)?,
+            (None, Some(base64)) => {
+                // Bytes of which nothing is said are not to be taken for JSON (section 3.1.2).
+                content_type.get_or_insert_with(|| BYTES.to_owned());
+                decode_base64(base64)?
+            }
             (Some(data), None) => data_bytes(data, content_type.as_deref()),
             (None, None) => Bytes::new(),
         };
@@ -119,6 +152,9 @@ impl CloudEvent {
     }
 }
 
+/// The members of a JSON event, with their values as they stand in it.
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
 #[derive(Default)]
 struct Attributes {
     named: Vec<(String, String)>,
@@ -130,6 +166,10 @@ impl Attributes {
         let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         if name.is_empty() || !name.bytes().all(is_name) {
             return Err(CloudEventError::Name(name.to_owned()));
+        }
+        // A header may be there twice; the first one counts.
+        if self.named.iter().any(|(known, _)| known == name) {
+            return Ok(());
         }
         self.bytes += name.len() + value.len();
         if self.named.len() >= MOST_ATTRIBUTES || self.bytes > MOST_ATTRIBUTE_BYTES {
@@ -148,14 +188,15 @@ impl Attributes {
         if version != SPEC_VERSION {
             return Err(CloudEventError::Version(version));
         }
+        // A type that stands among the attributes too is said once.
+        let named_type = self.take("datacontenttype");
         let event = CloudEvent {
             id: self.required("id")?,
             source: self.required("source")?,
             event_type: self.required("type")?,
-            content_type: content_type.or_else(|| self.take("datacontenttype")),
+            content_type: content_type.or(named_type),
             attributes: {
                 self.named.sort();
-                self.named.dedup_by(|later, earlier| later.0 == earlier.0);
                 self.named
             },
             data,
@@ -281,6 +322,77 @@ mod tests {
         assert_eq!(read(r#""data":1,"data_base64":"AA==""#), Err(CloudEventError::TwoData));
         assert_eq!(read(r#""x":{}"#), Err(CloudEventError::NotText("x".into())));
         assert_eq!(read(r#""X":"1""#), Err(CloudEventError::Name("X".into())));
+    }
+
+    #[test]
+    fn a_null_is_data_and_otherwise_an_unset_member() {
+        let read = |rest: &str| {
+            let head = r#"{"specversion":"1.0","type":"t","source":"/s","id":"1","#;
+            CloudEvent::from_structured(format!("{head}{rest}}}").as_bytes()).unwrap()
+        };
+        assert_eq!(read(r#""data":null"#).data, "null");
+        assert_eq!(read(r#""data":1,"data_base64":null"#).data, "1");
+        let unset = read(r#""subject":null,"datacontenttype":null"#);
+        assert_eq!((unset.attributes, unset.content_type), (Vec::new(), None));
+    }
+
+    #[test]
+    fn bytes_of_which_nothing_is_said_are_not_taken_for_json() {
+        let document =
+            r#"{"specversion":"1.0","type":"t","source":"/s","id":"1","data_base64":"AA=="}"#;
+        let event = CloudEvent::from_structured(document.as_bytes()).unwrap();
+        assert_eq!(event.content_type.as_deref(), Some("application/octet-stream"));
+    }
+
+    #[test]
+    fn the_content_type_is_no_attribute_whichever_header_says_it() {
+        // JavaScript's SDK writes both headers.
+        let type_of = |headers_more: &[(&str, &str)]| {
+            let given = [&REQUIRED[..], headers_more].concat();
+            let event = CloudEvent::from_kafka(&headers(&given), None).unwrap();
+            assert_eq!(event.attributes, []);
+            event.content_type
+        };
+        let both = [("ce_datacontenttype", "text/xml"), ("content-type", "text/plain")];
+        assert_eq!(type_of(&both).as_deref(), Some("text/plain"));
+        assert_eq!(type_of(&both[..1]).as_deref(), Some("text/xml"));
+        assert_eq!(type_of(&[("Content-Type", "text/css")]).as_deref(), Some("text/css"));
+    }
+
+    #[test]
+    fn a_header_without_a_value_is_an_attribute_that_is_not_set() {
+        let given = [&REQUIRED[..], &[("ce_subject", ""), ("ce_dataschema", "")]].concat();
+        assert_eq!(CloudEvent::from_kafka(&headers(&given), None).unwrap().attributes, []);
+    }
+
+    #[test]
+    fn of_a_header_that_is_there_twice_the_first_counts() {
+        let given = [&REQUIRED[..], &[("ce_id", "2"), ("ce_x", "a"), ("ce_x", "0")]].concat();
+        let event = CloudEvent::from_kafka(&headers(&given), None).unwrap();
+        assert_eq!(event.id, REQUIRED[1].1);
+        assert_eq!(event.attributes, [("x".to_owned(), "a".to_owned())]);
+    }
+
+    #[test]
+    fn a_json_event_needs_no_header_that_declares_it() {
+        let document = r#"{"specversion":"1.0","type":"t","source":"/s","id":"1","data":"a"}"#;
+        let read = |given: &[(&str, &str)]| {
+            CloudEvent::from_kafka(&headers(given), Some(document.into())).unwrap()
+        };
+        assert_eq!(read(&[]).data, "\"a\"");
+        // Python's older SDK.
+        let typed = read(&[("content-type", "text/plain")]);
+        assert_eq!(
+            (typed.content_type.as_deref(), &typed.data[..]),
+            (Some("text/plain"), &b"a"[..])
+        );
+
+        for junk in ["", "x", "[]", r#"{"id":"1"}"#] {
+            let said = CloudEvent::from_kafka(&[], Some(junk.into()));
+            assert_eq!(said, Err(CloudEventError::NotAnEvent), "{junk}");
+        }
+        let said = CloudEvent::from_kafka(&[], Some(r#"{"specversion":"1.0"}"#.into()));
+        assert_eq!(said, Err(CloudEventError::Missing("id")));
     }
 
     #[test]
