@@ -1,4 +1,4 @@
-//! What all of hooklog's roles agree on: the record contract, topics, ids, the event filter,
+//! What all of hooklog's roles agree on: the record contract, topics, ids, the event filters,
 //! the retry policy, the cascade of delay tiers, and the offset tracker.
 //!
 //! Architecture invariant: this crate is pure. It does no I/O, reads no clock, draws no random
@@ -13,6 +13,8 @@ pub mod fan_out;
 pub mod filter;
 pub mod ids;
 pub mod outcome;
+pub mod payload_filter;
+mod payload_filter_cost;
 pub mod retry_after;
 pub mod retry_on;
 pub mod retry_policy;
