@@ -41,8 +41,12 @@ pub struct ServerSettings {
 pub struct RequestLimits {
     /// `HOOKLOG_MAX_BODY`, in bytes.
     pub max_body: usize,
-    /// `HOOKLOG_BODY_READ_TIMEOUT`, for the whole body.
+    /// `HOOKLOG_BODY_READ_TIMEOUT`, for the whole body; in a batch from one part to the next.
     pub body_read_timeout: Duration,
+    /// `HOOKLOG_MAX_BATCH`: items of a batch.
+    pub max_batch: usize,
+    /// `HOOKLOG_MAX_BATCH_BODY`: a batch's body, in bytes. Each item has the bound of a body.
+    pub max_batch_bytes: usize,
 }
 
 /// How events are taken in.
@@ -54,6 +58,10 @@ pub struct IngestSettings {
     pub signature_header: NamedHeader,
     /// `WEBHOOK_EVENT_TYPE_HEADER`: where an event's type stands, for contract B.
     pub event_type_header: NamedHeader,
+    /// `HOOKLOG_IDEMPOTENCY_WINDOW`: how long an answer is given again under its key.
+    pub idempotency_window: Duration,
+    /// `HOOKLOG_IDEMPOTENCY_CACHE`: bytes of such answers.
+    pub idempotency_cache: usize,
 }
 
 /// A header that the operator has given its name.
@@ -93,12 +101,16 @@ impl Config {
                 requests: RequestLimits {
                     max_body: env.bytes("HOOKLOG_MAX_BODY")?,
                     body_read_timeout: env.duration("HOOKLOG_BODY_READ_TIMEOUT")?,
+                    max_batch: env.count("HOOKLOG_MAX_BATCH")?,
+                    max_batch_bytes: env.bytes("HOOKLOG_MAX_BATCH_BODY")?,
                 },
             },
             ingest: IngestSettings {
                 produce_timeout: env.duration("HOOKLOG_PRODUCE_TIMEOUT")?,
                 signature_header: NamedHeader::from_environment(env, "WEBHOOK_SECRET_HEADER")?,
                 event_type_header: NamedHeader::from_environment(env, "WEBHOOK_EVENT_TYPE_HEADER")?,
+                idempotency_window: env.duration("HOOKLOG_IDEMPOTENCY_WINDOW")?,
+                idempotency_cache: env.bytes("HOOKLOG_IDEMPOTENCY_CACHE")?,
             },
             cors: CorsOrigins::from_environment(env)?,
             kafka,

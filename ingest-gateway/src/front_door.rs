@@ -18,7 +18,7 @@ use kafka_loop::subscription_table::SubscriptionTable;
 use kafka_loop::{KafkaSettings, Ticket};
 use pipeline::cloud_event::CloudEvent;
 use pipeline::dead_letter::DeadLetter;
-use pipeline::fan_out::{self, Address};
+use pipeline::fan_out::{self, Address, EventDigest};
 use pipeline::ids::SubscriptionId;
 use pipeline::outcome::Reason;
 use pipeline::subscription::Subscription;
@@ -106,19 +106,18 @@ impl FrontDoor {
             Ok(event) => event,
             Err(error) => return self.bury(record, error.to_string()).await,
         };
-        let subscriptions = match fan_out::address(&event) {
-            Address::All => self.table.matching(|known| fan_out::is_for(&event, known)),
-            Address::One(id) => {
-                let known = self.find(id).await;
-                known.into_iter().filter(|known| fan_out::is_for(&event, known)).collect()
-            }
+        let named = match fan_out::address(&event) {
+            Address::All => None,
+            Address::One(id) => Some(self.find(id).await),
             Address::Unreadable => {
                 return self.bury(record, "ce_subscription is no subscription's id".into()).await;
             }
         };
+        let subscriptions = self.lookup.wanting(&event, named);
+        let digest = EventDigest::of(&event);
         let accepted_at = Timestamp::from_millisecond(record.appended_at_millis);
         let accepted_at = accepted_at.unwrap_or_else(|_| Timestamp::now());
-        let writes = subscriptions.iter().map(|to| self.write(&event, to, accepted_at));
+        let writes = subscriptions.iter().map(|to| self.write(&event, digest, to, accepted_at));
         try_join_all(writes).await?;
         Ok(())
     }
@@ -140,10 +139,11 @@ impl FrontDoor {
     async fn write(
         &self,
         event: &CloudEvent,
+        digest: EventDigest,
         to: &Subscription,
         accepted_at: Timestamp,
     ) -> Result<(), ProduceError> {
-        let delivery = fan_out::delivery(event, to, accepted_at);
+        let delivery = fan_out::delivery(event, digest, to, accepted_at);
         let key = to.id.to_string();
         let value = delivery.encode();
         let message =

@@ -19,6 +19,8 @@ use crate::status_store::StatusStore;
 use crate::subscription_changes::SubscriptionChanges;
 use crate::subscription_lookup::SubscriptionLookup;
 use crate::subscription_store::SubscriptionStore;
+use crate::v1::batch::BatchTurns;
+use crate::v1::idempotency::IdempotentAnswers;
 
 /// The parts that requests are answered with; one per process.
 pub(crate) struct Gateway {
@@ -29,6 +31,8 @@ pub(crate) struct Gateway {
     pub lookup: SubscriptionLookup,
     pub secrets: InboundSecrets,
     pub publisher: Publisher,
+    pub idempotency: IdempotentAnswers,
+    pub batch_turns: BatchTurns,
     pub egress: EgressPolicy,
     /// The truth about subscriptions: what configuration routes ask.
     pub store: SubscriptionStore,

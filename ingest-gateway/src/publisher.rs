@@ -7,18 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use kafka_loop::producer::{Message, Producer};
+use pipeline::cloud_event::CloudEvent;
 use pipeline::delivery::Delivery;
 use pipeline::ids::{DeliveryId, MessageId};
 use pipeline::subscription::Subscription;
+use pipeline::topics::Topics;
 use uuid::Uuid;
 
-/// Writes deliveries.
+/// Writes deliveries and events.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     producer: Producer,
-    topic: String,
+    deliveries: String,
+    events: String,
     patience: Duration,
-    /// Whether the last delivery failed: an outage is told once, not once for each request.
+    /// Whether the last record failed: an outage is told once, not once for each request.
     failing: AtomicBool,
 }
 
@@ -30,34 +33,65 @@ pub(crate) struct NewDelivery<'a> {
     pub body: Bytes,
 }
 
-/// The delivery is not known to be written, and the producer of the event is to send it again.
+/// The record is not known to be written, and the producer of the event is to send it again.
 /// The broker may have it all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the broker has not acknowledged the delivery")]
+#[error("the broker has not acknowledged the record")]
 pub(crate) struct NotWritten;
 
 impl Publisher {
-    /// Writes to `topic`; `patience` is how long a delivery may wait for its acknowledgement.
-    pub(crate) fn new(producer: Producer, topic: String, patience: Duration) -> Self {
-        Self { producer, topic, patience, failing: AtomicBool::new(false) }
+    /// `patience` is how long a record may wait for its acknowledgement.
+    pub(crate) fn new(producer: Producer, topics: &Topics, patience: Duration) -> Self {
+        Self {
+            producer,
+            deliveries: topics.deliveries(),
+            events: topics.events(),
+            patience,
+            failing: AtomicBool::new(false),
+        }
     }
 
-    /// Writes one delivery and returns its id once the broker has it. Dropping the future does
-    /// not take the record back.
+    /// Writes the delivery of an event under a new id and returns it once the broker has it.
+    /// Dropping the future does not take the record back.
     ///
     /// # Errors
     /// [`NotWritten`], after the patience at the latest.
     pub(crate) async fn publish(&self, event: NewDelivery<'_>) -> Result<DeliveryId, NotWritten> {
         let delivery = delivery(event, Uuid::now_v7(), Timestamp::now());
+        self.publish_delivery(&delivery).await?;
+        Ok(delivery.id)
+    }
+
+    /// Writes a delivery as it is.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub(crate) async fn publish_delivery(&self, delivery: &Delivery) -> Result<(), NotWritten> {
         let key = delivery.subscription_id.to_string();
         let value = delivery.encode();
-        let message =
-            Message { topic: &self.topic, key: key.as_bytes(), value: &value, headers: &[] };
+        let topic = &self.deliveries;
+        self.write(Message { topic, key: key.as_bytes(), value: &value, headers: &[] }).await
+    }
+
+    /// Writes an event for the front door to fan out. Its key is the event's id, so that a
+    /// repeat stands in the same partition.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub(crate) async fn publish_event(&self, event: &CloudEvent) -> Result<(), NotWritten> {
+        let headers = event.kafka_headers();
+        let headers: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let (topic, key) = (&self.events, event.id.as_bytes());
+        self.write(Message { topic, key, value: &event.data, headers: &headers }).await
+    }
+
+    async fn write(&self, message: Message<'_>) -> Result<(), NotWritten> {
         let sent = self.producer.send(message).map_err(|error| self.failed(&error))?;
         match tokio::time::timeout(self.patience, sent).await {
             Ok(Ok(_)) => {
                 self.succeeded();
-                Ok(delivery.id)
+                Ok(())
             }
             Ok(Err(error)) => Err(self.failed(&error)),
             // librdkafka looks at its own deadlines about once a second only.
@@ -68,14 +102,14 @@ impl Publisher {
     fn failed(&self, error: &dyn Error) -> NotWritten {
         if !self.failing.swap(true, Ordering::Relaxed) {
             let cause = error.source().map(ToString::to_string);
-            tracing::warn!(%error, cause, "deliveries are not written; producers are told 503");
+            tracing::warn!(%error, cause, "events are not written; producers are told 503");
         }
         NotWritten
     }
 
     fn succeeded(&self) {
         if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!("deliveries are written again");
+            tracing::info!("events are written again");
         }
     }
 }
@@ -118,7 +152,7 @@ mod tests {
         let kafka =
             KafkaSettings::from_environment(&Environment::from_pairs(pairs).unwrap()).unwrap();
         let producer = Producer::new(&kafka, Some(LONG)).unwrap();
-        Publisher::new(producer, kafka.topics.deliveries(), patience)
+        Publisher::new(producer, &kafka.topics, patience)
     }
 
     fn subscription() -> Subscription {

@@ -34,6 +34,8 @@ impl Refusal {
     /// A body, or what is to be delivered in its place, is larger than is taken.
     pub(crate) const TOO_LARGE: Self =
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large.");
+    /// As many batches as may run are running.
+    pub(crate) const BUSY: Self = Self::unavailable("Too many batches at once. Try again.");
     const DATABASE_AWAY: Self = Self::unavailable("The database is not available. Try again.");
 
     const fn of(status: StatusCode, text: &'static str) -> Self {

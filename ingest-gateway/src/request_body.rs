@@ -37,10 +37,9 @@ pub(crate) async fn read(
     mut body: Body,
     limits: RequestLimits,
 ) -> Result<Bytes, BodyError> {
-    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers.get_all(CONTENT_ENCODING).iter().all(identity) {
+    if let Err(error) = refuse_encoded(headers) {
         discard(body).await;
-        return Err(BodyError::Encoded);
+        return Err(error);
     }
     let read = async {
         if announced(headers).is_some_and(|length| length > limits.max_body as u64) {
@@ -60,6 +59,36 @@ pub(crate) async fn read(
         }
     };
     tokio::time::timeout(limits.body_read_timeout, read).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+/// The whole body, of which some has been read already.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_on(
+    headers: &HeaderMap,
+    begun: Bytes,
+    body: Body,
+    limits: RequestLimits,
+) -> Result<Bytes, BodyError> {
+    let left = limits.max_body.checked_sub(begun.len());
+    let Some(max_body) = left else {
+        discard(body).await;
+        return Err(BodyError::TooLarge);
+    };
+    // The announced length is that of the whole.
+    let mut rest = headers.clone();
+    rest.remove(CONTENT_LENGTH);
+    let rest = read(&rest, body, RequestLimits { max_body, ..limits }).await?;
+    Ok(if rest.is_empty() { begun } else { [begun, rest].concat().into() })
+}
+
+/// # Errors
+/// [`BodyError::Encoded`] if the body is compressed.
+pub(crate) fn refuse_encoded(headers: &HeaderMap) -> Result<(), BodyError> {
+    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    let plain = headers.get_all(CONTENT_ENCODING).iter().all(identity);
+    if plain { Ok(()) } else { Err(BodyError::Encoded) }
 }
 
 /// Reads a body that nobody needs, for a while: a connection that is closed while its client

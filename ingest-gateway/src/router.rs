@@ -39,7 +39,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         ("/status/delivery_tasks/{id}", get(b::status::delivery_task)),
         ("/status/subscriptions/{id}/attempts", get(b::status::attempts)),
     ];
-    let routes_v1: Routes<0> = [];
+    let routes_v1: Routes<2> = [
+        ("/events", post(v1::events::to_all)),
+        ("/subscriptions/{id}/events", post(v1::events::to_one)),
+    ];
     let a = contract::<a::rejection::Rejection, _>(routes_a, &gateway);
     let v1 = contract::<v1::problem::Problem, _>(routes_v1, &gateway);
     let mut b = contract::<b::rejection::Rejection, _>(routes_b, &gateway);

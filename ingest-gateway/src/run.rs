@@ -30,6 +30,8 @@ use crate::storage::Storage;
 use crate::subscription_changes::SubscriptionChanges;
 use crate::subscription_lookup::SubscriptionLookup;
 use crate::subscription_store::SubscriptionStore;
+use crate::v1::batch::BatchTurns;
+use crate::v1::idempotency::IdempotentAnswers;
 
 /// For records that were sent and are not acknowledged when the last request has ended.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -124,7 +126,9 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         ProjectionWait::new(status_wait, storage.clone(), log_ends, topics.deliveries());
     let (table, store) = (SubscriptionTable::new(), SubscriptionStore::new(storage.clone()));
     let status = StatusStore::new(storage);
-    let publisher = Publisher::new(producer.clone(), topics.deliveries(), ingest.produce_timeout);
+    let publisher = Publisher::new(producer.clone(), topics, ingest.produce_timeout);
+    let idempotency =
+        IdempotentAnswers::new(ingest.idempotency_window, ingest.idempotency_cache as u64);
     let lookup = SubscriptionLookup::new(table.clone(), store.clone());
     let front_door = FrontDoor::new(&kafka, table.clone(), lookup.clone())?;
     let gateway = Gateway {
@@ -134,6 +138,8 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         lookup,
         secrets: InboundSecrets::default(),
         publisher,
+        idempotency,
+        batch_turns: BatchTurns::default(),
         egress,
         changes: SubscriptionChanges::new(store.clone(), table.clone(), outbox_filled),
         store,

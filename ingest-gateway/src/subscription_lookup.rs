@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use kafka_loop::subscription_table::SubscriptionTable;
 use moka::future::Cache;
+use pipeline::cloud_event::CloudEvent;
+use pipeline::fan_out;
 use pipeline::ids::SubscriptionId;
+use pipeline::payload_filter::Payload;
 use pipeline::subscription::Subscription;
 
 use crate::storage::StorageError;
@@ -48,6 +51,21 @@ impl SubscriptionLookup {
             self.answers.try_get_with(id, self.ask(id)).await?;
         }
         Ok(self.table.get(id).filter(|known| !known.deleted))
+    }
+
+    /// Who wants an event: of all that are known here, or of the one that it names, if that is
+    /// known.
+    pub(crate) fn wanting(
+        &self,
+        event: &CloudEvent,
+        named: Option<Option<Arc<Subscription>>>,
+    ) -> Vec<Arc<Subscription>> {
+        let payload = Payload::new(&event.data);
+        let wanted = |known: &Subscription| fan_out::is_for(event, &payload, known);
+        match named {
+            None => self.table.matching(wanted),
+            Some(one) => one.into_iter().filter(|known| wanted(known)).collect(),
+        }
     }
 
     /// Enters what Postgres has; whether it has anything.

@@ -146,6 +146,38 @@ impl CloudEvent {
         attributes.into_event(content_type, data)
     }
 
+    /// An event of attributes as a binding has spelled them, without a prefix, and its data.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub(crate) fn from_attributes(
+        pairs: impl IntoIterator<Item = (String, String)>,
+        content_type: Option<String>,
+        data: Bytes,
+    ) -> Result<Self, CloudEventError> {
+        let mut attributes = Attributes::default();
+        for (name, value) in pairs {
+            attributes.push(&name, value)?;
+        }
+        attributes.into_event(content_type, data)
+    }
+
+    /// The headers of the event's record in binary mode (Kafka binding, section 3.2).
+    pub fn kafka_headers(&self) -> Vec<(String, String)> {
+        let own = [
+            ("specversion", SPEC_VERSION),
+            ("id", &self.id),
+            ("source", &self.source),
+            ("type", &self.event_type),
+        ];
+        let more = self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let prefixed = own.into_iter().chain(more);
+        let prefixed =
+            prefixed.map(|(name, value)| (format!("{HEADER_PREFIX}{name}"), value.into()));
+        let content_type = self.content_type.iter().map(|t| (CONTENT_TYPE.to_owned(), t.clone()));
+        prefixed.chain(content_type).collect()
+    }
+
     /// The value of an attribute that is not among the named fields.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

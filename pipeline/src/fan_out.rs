@@ -12,6 +12,7 @@ use crate::cloud_event::{CloudEvent, SUBSCRIPTION_EXTENSION};
 use crate::delivery::Delivery;
 use crate::filter::{Match, match_wildcard};
 use crate::ids::{DeliveryId, MessageId, SubscriptionId};
+use crate::payload_filter::Payload;
 use crate::subscription::Subscription;
 
 /// The namespace of derived delivery ids (RFC 9562, section 5.5); drawn once.
@@ -38,10 +39,32 @@ pub fn address(event: &CloudEvent) -> Address {
     }
 }
 
+/// What a subscription's filter says about an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Wanted,
+    /// It names types, and this is none of them.
+    OtherType,
+    /// Its payload filter does not let the event through.
+    OtherPayload,
+}
+
+/// Judges an event by a subscription's types, with wildcards, and by its payload filter.
+/// `payload` is the event's data.
+pub fn judge(event: &CloudEvent, payload: &Payload<'_>, subscription: &Subscription) -> Verdict {
+    let filter = subscription.options.filter.as_ref();
+    if match_wildcard(subscription.event_types(), Some(&event.event_type)) != Match::Yes {
+        Verdict::OtherType
+    } else if filter.is_some_and(|filter| !filter.lets_through(payload)) {
+        Verdict::OtherPayload
+    } else {
+        Verdict::Wanted
+    }
+}
+
 /// Whether the event is for the subscription.
-pub fn is_for(event: &CloudEvent, subscription: &Subscription) -> bool {
-    !subscription.deleted
-        && match_wildcard(subscription.event_types(), Some(&event.event_type)) == Match::Yes
+pub fn is_for(event: &CloudEvent, payload: &Payload<'_>, subscription: &Subscription) -> bool {
+    !subscription.deleted && judge(event, payload, subscription) == Verdict::Wanted
 }
 
 /// What makes an event the same event: a hash over its source, id, type and data, each with its
@@ -126,6 +149,8 @@ fn attributes(event: &CloudEvent) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload_filter::PayloadFilter;
+    use crate::subscription::Options;
 
     fn event() -> CloudEvent {
         CloudEvent {
@@ -182,12 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_subscription_and_another_type_get_nothing() {
-        assert!(is_for(&event(), &subscription(1, &[])));
-        assert!(is_for(&event(), &subscription(1, &["order.*"])));
-        assert!(!is_for(&event(), &subscription(1, &["user.*"])));
-        let deleted = Subscription { deleted: true, ..subscription(1, &[]) };
-        assert!(!is_for(&event(), &deleted));
+    fn a_deleted_subscription_another_type_and_another_payload_get_nothing() {
+        let event = CloudEvent { data: Bytes::from_static(br#"{"n":1}"#), ..event() };
+        let is_for = |to: &Subscription| is_for(&event, &Payload::new(&event.data), to);
+        assert!(is_for(&subscription(1, &[])));
+        assert!(is_for(&subscription(1, &["order.*"])));
+        assert!(!is_for(&subscription(1, &["user.*"])));
+        assert!(!is_for(&Subscription { deleted: true, ..subscription(1, &[]) }));
+        let filtered = |query: &str| {
+            let filter = Some(PayloadFilter::new(query).unwrap());
+            let options = Options { filter, ..Options::default() };
+            Subscription { options, ..subscription(1, &[]) }
+        };
+        assert!(is_for(&filtered("$[?@.n == 1]")));
+        assert!(!is_for(&filtered("$[?@.n == 2]")));
     }
 
     #[test]

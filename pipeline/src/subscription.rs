@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use signature::Preset;
 
 use crate::ids::SubscriptionId;
+use crate::payload_filter::PayloadFilter;
 use crate::retry_on::RetryOn;
 use crate::retry_policy::RetryPolicy;
 
@@ -57,6 +58,9 @@ pub struct Subscription {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
+    /// Which bodies it wants, of the events that its types let through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<PayloadFilter>,
     /// Sent with every call, beside hooklog's own headers. Names in lower case.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,

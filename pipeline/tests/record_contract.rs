@@ -15,6 +15,7 @@ use pipeline::dead_letter::DeadLetter;
 use pipeline::delivery::{Delivery, Wait};
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use pipeline::outcome::{self, Call, Kind, Outcome, Reason, State};
+use pipeline::payload_filter::PayloadFilter;
 use pipeline::retry_on::RetryOn;
 use pipeline::retry_policy::RetryPolicy;
 use pipeline::subscription::{
@@ -103,6 +104,7 @@ fn own_subscription() -> Subscription {
     Subscription {
         secret: None,
         options: Options {
+            filter: Some(PayloadFilter::new("$[?@.n > 1]").unwrap()),
             headers: [("x-tenant".into(), "7".into())].into(),
             max_concurrency: Some(4),
             rate_limit: Some(50),

@@ -1,4 +1,4 @@
-//! Contracts A and B over real HTTP, with real Kafka and PostgreSQL: the gateway alone, without
+//! Contracts A, B and /v1 over real HTTP, with real Kafka and PostgreSQL: the gateway alone, without
 //! consumer and projector. One binary, for each one links librdkafka.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -8,3 +8,4 @@ mod contract_b;
 mod projected;
 mod replay;
 mod running;
+mod v1;

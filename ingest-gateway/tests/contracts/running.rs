@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use bytes::Bytes;
 use ingest_gateway::Config;
+use kafka_loop::producer::{Message, Producer};
 use pipeline::delivery::Delivery;
 use pipeline::subscription::Subscription;
 use role_runtime::Readiness;
@@ -110,6 +111,16 @@ impl Running {
         let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("it ends in time");
         ended.unwrap().unwrap();
     }
+}
+
+/// Puts a subscription into the compacted topic, as a gateway's relay would.
+pub async fn publish_subscription(gateway: &Running, subscription: &Subscription) {
+    let kafka = gateway.bed.kafka();
+    let producer = Producer::new(&kafka, None).unwrap();
+    let (topic, key) = (kafka.topics.subscriptions(), subscription.key());
+    let value = subscription.encode();
+    let message = Message { topic: &topic, key: key.as_bytes(), value: &value, headers: &[] };
+    producer.write(message).await.unwrap();
 }
 
 /// An answer's status, and its body as it was written.

@@ -2,13 +2,12 @@
 
 use axum::http::Method;
 use jiff::Timestamp;
-use kafka_loop::producer::{Message, Producer};
 use pipeline::ids::SubscriptionId;
 use pipeline::subscription::Subscription;
 use test_bed::eventually;
 use uuid::Uuid;
 
-use crate::running::{PATIENCE, Running, detail};
+use crate::running::{PATIENCE, Running, detail, publish_subscription};
 
 /// Nobody listens on port 1.
 const NOWHERE: &str = "postgres://nobody@127.0.0.1:1/nowhere";
@@ -19,12 +18,7 @@ async fn events_are_taken_in_without_a_database() {
     let id = SubscriptionId::from_uuid(Uuid::new_v4());
     let known = Subscription::new(id, "https://example.com/", Timestamp::now());
     let subscription = Subscription { version: 7, ..known };
-    let kafka = gateway.bed.kafka();
-    let producer = Producer::new(&kafka, None).unwrap();
-    let (topic, key) = (kafka.topics.subscriptions(), subscription.key());
-    let value = subscription.encode();
-    let message = Message { topic: &topic, key: key.as_bytes(), value: &value, headers: &[] };
-    producer.write(message).await.unwrap();
+    publish_subscription(&gateway, &subscription).await;
 
     let path = format!("/ingest/{id}");
     let accepted = eventually(PATIENCE, async || {

@@ -1,0 +1,5 @@
+//! hooklog's own contract.
+
+mod batches;
+mod events;
+mod idempotency;
