@@ -7,5 +7,6 @@ mod faults;
 mod kafka_native;
 mod public_records;
 mod running;
+mod sdk;
 mod settings;
 mod shutdown;
