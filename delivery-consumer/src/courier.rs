@@ -139,7 +139,8 @@ impl Courier {
         let secrets = match signing_secrets(subscription) {
             Ok(secrets) => secrets,
             Err(error) => {
-                return CallResult::Failed { kind: "secret", detail: error.to_string() };
+                let kind = decision::UNUSABLE_SECRET;
+                return CallResult::Failed { kind, detail: error.to_string() };
             }
         };
         let headers = request::headers(delivery, &secrets, now);

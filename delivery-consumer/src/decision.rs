@@ -20,12 +20,17 @@ pub(crate) enum CallResult {
         excerpt: String,
         truncated: bool,
     },
-    /// `kind` is one of the stable words of outcome records.
+    /// `kind` is a word of [`egress::FailureKind`], or [`UNUSABLE_SECRET`].
     Failed {
         kind: &'static str,
         detail: String,
     },
 }
+
+/// The words of `call.error_kind` that are not `egress`'s: there was an answer, and it was no
+/// 2xx; the subscription's secret cannot sign.
+pub(crate) const NOT_2XX: &str = "http_status";
+pub(crate) const UNUSABLE_SECRET: &str = "secret";
 
 /// A call that was made.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,7 +203,7 @@ fn describe(made: Made, ended_at: Timestamp) -> (Call, Option<Duration>) {
             call.response_truncated = truncated;
             call.succeeded = is_delivered(status);
             if !call.succeeded {
-                call.error_kind = Some("http_status".to_owned());
+                call.error_kind = Some(NOT_2XX.to_owned());
                 call.error = Some(format!("the receiver answered {status}"));
             }
             (call, retry_after.and_then(|header| retry_after::wait(&header, ended_at)))

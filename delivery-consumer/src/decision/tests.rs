@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use proptest::prelude::*;
@@ -144,4 +146,15 @@ proptest! {
         let goes_on = matches!(decision.next, Next::Again { .. });
         prop_assert_eq!(goes_on, !decision.outcome.state.is_terminal());
     }
+}
+
+#[test]
+fn the_words_for_a_failed_call_are_those_of_the_published_schema() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../docs/schemas/outcome.schema.json")).unwrap();
+    let call = &schema["properties"]["call"]["properties"];
+    let listed: BTreeSet<&str> =
+        call["error_kind"]["enum"].as_array().unwrap().iter().flat_map(|w| w.as_str()).collect();
+    let own = egress::FailureKind::ALL.map(egress::FailureKind::as_str);
+    assert_eq!(listed, own.into_iter().chain([NOT_2XX, UNUSABLE_SECRET]).collect());
 }

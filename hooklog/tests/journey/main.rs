@@ -5,6 +5,8 @@
 mod delivery;
 mod faults;
 mod kafka_native;
+mod public_records;
 mod running;
+mod sdk;
 mod settings;
 mod shutdown;
