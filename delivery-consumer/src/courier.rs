@@ -11,7 +11,7 @@ use kafka_loop::record::Record;
 use kafka_loop::subscription_table::SubscriptionTable;
 use pipeline::cascade::Hop;
 use pipeline::dead_letter::DeadLetter;
-use pipeline::delivery::Delivery;
+use pipeline::delivery::{DecodeError, Delivery};
 use pipeline::outcome::Reason;
 use pipeline::subscription::Subscription;
 use pipeline::topics::Topics;
@@ -63,12 +63,17 @@ impl Courier {
         })
     }
 
-    /// Does everything that a record asks for, and finishes its ticket once that is
+    /// Does everything that a record asks for, given what was read in it, and finishes its ticket once that is
     /// acknowledged. If an effect cannot be written the ticket is dropped: the process stops,
     /// and the record is read again.
-    pub async fn carry(&self, record: Record, ticket: Ticket) {
+    pub async fn carry(
+        &self,
+        record: Record,
+        delivery: Result<Delivery, DecodeError>,
+        ticket: Ticket,
+    ) {
         let place = format!("{}/{} offset {}", record.topic, record.partition, record.offset);
-        match self.effects_of(record).await {
+        match self.effects_of(&record, delivery).await {
             Ok(()) => ticket.finish(),
             Err(error) => tracing::error!(
                 place,
@@ -78,16 +83,19 @@ impl Courier {
         }
     }
 
-    async fn effects_of(&self, record: Record) -> Result<(), ProduceError> {
-        let value = record.value.clone().unwrap_or_default();
-        let delivery = match Delivery::decode(value) {
+    async fn effects_of(
+        &self,
+        record: &Record,
+        delivery: Result<Delivery, DecodeError>,
+    ) -> Result<(), ProduceError> {
+        let delivery = match delivery {
             Ok(delivery) => delivery,
             Err(error) => {
-                return self.bury(&record, Reason::Poison, error.to_string()).await;
+                return self.bury(record, Reason::Poison, error.to_string()).await;
             }
         };
         let decision = self.decide(&delivery).await;
-        self.carry_out(&record, &delivery, decision).await
+        self.carry_out(record, &delivery, decision).await
     }
 
     async fn decide(&self, delivery: &Delivery) -> Decision {

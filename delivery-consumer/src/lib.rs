@@ -3,20 +3,24 @@
 //!
 //! Order of effects: the call, then the outcome and whatever follows from it (retry or dead
 //! letter), then their acknowledgements, and only then is the record's offset finished. A
-//! crash anywhere repeats the record, and the receiver sees the same `webhook-id` again.
+//! crash anywhere repeats the record, and the receiver sees the same `webhook-id` again. What
+//! repeats a record that this process has taken in is finished and nothing else.
 //!
 //! | file | concept |
 //! |---|---|
 //! | `config` | what can be set |
 //! | `decision` | pure: what follows from a call, or from making none |
 //! | `request` | pure: the headers of a call |
+//! | `repeats` | pure: which records repeat one that was taken in before |
 //! | `courier` | the shell: one record from intake to its acknowledgements |
 
 mod config;
 mod courier;
 mod decision;
+mod repeats;
 mod request;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -24,13 +28,15 @@ use kafka_loop::consumer_loop::{self, LoopConfig, Role};
 use kafka_loop::producer::Producer;
 use kafka_loop::record::Record;
 use kafka_loop::subscription_table::SubscriptionTable;
-use kafka_loop::{Ticket, topic_setup};
+use kafka_loop::{PartitionKey, Ticket, topic_setup};
+use pipeline::delivery::Delivery;
 use role_runtime::ReadyFlag;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::Config;
 use crate::courier::Courier;
+use crate::repeats::Window;
 
 const NAME: &str = "delivery-consumer";
 
@@ -51,7 +57,8 @@ pub async fn run(
     let producer = Producer::new(&config.kafka, None)?;
     let failed = producer.failed();
     let courier = Courier::new(&config, table.clone(), producer)?;
-    let intake = Intake { courier: Arc::new(courier), runtime: Handle::current() };
+    let intake =
+        Intake { courier: Arc::new(courier), runtime: Handle::current(), windows: HashMap::new() };
 
     // The table outlives the drain, for deliveries that run on look things up in it.
     let table_end = CancellationToken::new();
@@ -82,15 +89,33 @@ pub async fn run(
     .context("deliver")
 }
 
-/// Starts one task per record; how many run at once is bounded by the loop.
+/// Starts one task per record that is no repeat; how many run at once is bounded by the loop.
 struct Intake {
     courier: Arc<Courier>,
     runtime: Handle,
+    /// One for each partition that records came from.
+    windows: HashMap<PartitionKey, Window>,
 }
 
 impl Role for Intake {
     fn take(&mut self, record: Record, ticket: Ticket) {
+        let delivery = Delivery::decode(record.value.clone().unwrap_or_default());
+        if let Ok(delivery) = &delivery
+            && !self.windows.entry(ticket.partition()).or_default().take_in(delivery)
+        {
+            tracing::debug!(
+                delivery = %delivery.id, release = delivery.release,
+                partition = record.partition, offset = record.offset, "a repeat is suppressed"
+            );
+            return ticket.finish();
+        }
         let courier = Arc::clone(&self.courier);
-        self.runtime.spawn(async move { courier.carry(record, ticket).await });
+        self.runtime.spawn(async move { courier.carry(record, delivery, ticket).await });
+    }
+
+    fn forget(&mut self, partitions: &[PartitionKey]) {
+        for key in partitions {
+            self.windows.remove(key);
+        }
     }
 }

@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 pub use crate::delivery_wire::DecodeError;
 use crate::delivery_wire::{self, Attribute, Header};
 use crate::ids::{DeliveryId, MessageId, SubscriptionId};
+
+/// How far apart two acceptances of one derived id may be for the later one to repeat the
+/// earlier: what is submitted again after that is delivered again. The consumer, which
+/// suppresses repeats, and the projector, which gives them no row of their own, both go by it;
+/// what the one suppressed and the other gave a row would be pending for ever.
+pub const REPEAT_SPAN: SignedDuration = SignedDuration::from_hours(24);
 
 /// One event on its way to one subscription, with the state of its retries and the body.
 ///

@@ -55,3 +55,11 @@ uuid_id! {
     /// the original's (Standard Webhooks, "webhook-id").
     MessageId
 }
+
+impl DeliveryId {
+    /// Whether the id derives from what was submitted (a UUIDv5), so that it comes again when
+    /// the same is submitted again. Every other id is drawn for one delivery and never again.
+    pub fn is_derived(self) -> bool {
+        self.0.get_version() == Some(uuid::Version::Sha1)
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! The offsets move by compare-and-set, before anything else: of two projectors that write the
 //! same records the second waits for the first, finds the offset moved, and rolls back
-//! (`of_two_writes_from_the_same_offset_one_wins` in `tests/projection.rs`).
+//! (`of_two_writes_from_the_same_offset_one_wins` in `tests/projection.rs`). Which rows are there
+//! already is asked after that: whoever had the partitions before has written its own.
 //!
 //! `synchronous_commit` is off: a crash of PostgreSQL may lose the last transactions, each with
 //! its offsets and all that follow it too, and they are read again from Kafka. Nobody is told
@@ -13,11 +14,13 @@ mod deliveries;
 mod offsets;
 mod rejects;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use deadpool_postgres::{Client, Pool, PoolError};
 use tokio_postgres::error::SqlState;
 
 pub use self::offsets::{Conflict, positions};
-use crate::fold::{PartitionName, Rows};
+use crate::fold::{PartitionName, Told};
 
 /// The bounds: on each statement with its waits for locks, and on what a client that has
 /// vanished in the middle can hold up others.
@@ -72,22 +75,28 @@ fn is_about_data(code: &SqlState) -> bool {
     ["22", "23", "54"].contains(&code.code().get(..2).unwrap_or_default())
 }
 
-/// Writes `rows` and moves the offsets of their partitions from where they are expected to be.
+/// Writes the rows of what was `told`, and moves the offsets of its partitions from where they
+/// are expected to be.
 ///
-/// The tables of the rows' days must be there. Dropping the future rolls back, unless the
+/// The tables of its days must be there. Dropping the future rolls back, unless the
 /// commit was already sent; the offsets tell which.
 ///
 /// # Errors
 /// See [`WriteError`]; a commit whose answer was lost is [`WriteError::Failed`], and the next
-/// try of the same rows then [`WriteError::Conflict`].
+/// try of the same records then [`WriteError::Conflict`].
 pub async fn write(
     client: &mut Client,
-    rows: &Rows,
-    expected: &std::collections::BTreeMap<PartitionName, i64>,
+    told: Told,
+    expected: &BTreeMap<PartitionName, i64>,
 ) -> Result<(), WriteError> {
     let transaction = client.transaction().await?;
     transaction.batch_execute(BEGIN_SQL).await?;
-    offsets::advance(&transaction, expected, &rows.ends).await?;
+    offsets::advance(&transaction, expected, &told.ends).await?;
+    let known = match told.derived() {
+        Some(derived) => deliveries::known(&transaction, &derived).await?,
+        None => BTreeSet::new(),
+    };
+    let rows = told.into_rows(known);
     attempts::insert(&transaction, &rows.attempts).await?;
     deliveries::upsert(&transaction, &rows.deliveries).await?;
     rejects::insert(&transaction, &rows.rejects).await?;

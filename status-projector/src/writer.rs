@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 use crate::day_partitions::DayPartitions;
-use crate::fold::{PartitionName, Rows};
+use crate::fold::{PartitionName, Told};
 use crate::gatherer::Batch;
 use crate::reading::Source;
 use crate::store::{self, Conflict, WriteError};
@@ -77,50 +77,47 @@ impl Writer {
         stop: &CancellationToken,
     ) -> Result<(), Unwritten> {
         // Parts still to be written, the next one last.
-        let mut parts = vec![records];
+        let mut parts = vec![Part::Records(records)];
         while let Some(part) = parts.pop() {
-            let rows = Rows::of(part, source(&self.outcomes_topic), Timestamp::now());
-            match (self.write_rows(&rows, &expected, stop).await?, part) {
-                (None, _) => expected.extend(rows.ends),
-                (Some(refusal), [record]) => {
-                    let rows = set_aside(record, refusal);
-                    self.write_rows(&rows, &expected, stop).await?;
-                    expected.extend(rows.ends);
+            match (self.write_part(&part, &expected, stop).await?, part) {
+                (Ok(ends), _) => expected.extend(ends),
+                (Err(refusal), Part::Records([record]) | Part::SetAside(record, _)) => {
+                    parts.push(set_aside(record, refusal));
                 }
-                (Some(_), _) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
+                (Err(_), Part::Records(records)) => {
+                    let (first, second) = records.split_at(records.len() / 2);
+                    parts.extend([Part::Records(second), Part::Records(first)]);
                 }
             }
         }
         Ok(())
     }
 
-    /// One transaction, tried until PostgreSQL has taken it, or has refused one of its rows.
-    /// What only sets records aside is never refused.
-    async fn write_rows(
+    /// One transaction, tried until PostgreSQL has taken it, and then where the partitions are;
+    /// or until it has refused a row. What only sets a record aside is never refused.
+    async fn write_part(
         &mut self,
-        rows: &Rows,
+        part: &Part<'_>,
         expected: &BTreeMap<PartitionName, i64>,
         stop: &CancellationToken,
-    ) -> Result<Option<RefusedRows>, Unwritten> {
+    ) -> Result<Result<BTreeMap<PartitionName, i64>, RefusedRows>, Unwritten> {
         let mut pause = FIRST_PAUSE;
         let mut doubted = false;
         loop {
-            let tried = tokio::time::timeout(TRY_TIMEOUT, self.try_rows(rows, expected)).await;
+            let tried = tokio::time::timeout(TRY_TIMEOUT, self.try_part(part, expected)).await;
             let error = match tried {
-                Ok(Ok(())) => return Ok(None),
+                Ok(Ok(ends)) => return Ok(Ok(ends)),
                 Ok(Err(WriteError::Conflict(conflict))) => {
                     return Err(Unwritten::Conflict(conflict));
                 }
-                Ok(Err(WriteError::Refused(error))) if !rows.deliveries.is_empty() => {
+                Ok(Err(WriteError::Refused(error))) if matches!(part, Part::Records(_)) => {
                     // A row without a partition is also refused by this code.
                     if error.code() == Some(&SqlState::CHECK_VIOLATION) && !doubted {
                         doubted = true;
                         self.days.doubt();
                         continue;
                     }
-                    return Ok(Some(RefusedRows::new(&error)));
+                    return Ok(Err(RefusedRows::new(&error)));
                 }
                 Ok(Err(error)) => error.in_words(),
                 Err(_) => "no answer in time".to_owned(),
@@ -134,15 +131,34 @@ impl Writer {
         }
     }
 
-    async fn try_rows(
+    async fn try_part(
         &mut self,
-        rows: &Rows,
+        part: &Part<'_>,
         expected: &BTreeMap<PartitionName, i64>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<BTreeMap<PartitionName, i64>, WriteError> {
         let mut client = self.pool.get().await.map_err(WriteError::Connect)?;
+        let told = part.read(&self.outcomes_topic);
+        let ends = told.ends.clone();
         // Whatever goes wrong here says nothing about a row.
-        self.days.ensure(&mut client, rows.days()).await.map_err(WriteError::Failed)?;
-        store::write(&mut client, rows, expected).await
+        self.days.ensure(&mut client, told.days()).await.map_err(WriteError::Failed)?;
+        store::write(&mut client, told, expected).await?;
+        Ok(ends)
+    }
+}
+
+/// What one transaction is to write.
+enum Part<'a> {
+    Records(&'a [Record]),
+    /// A record whose rows PostgreSQL refuses, and what it said.
+    SetAside(&'a Record, String),
+}
+
+impl Part<'_> {
+    fn read(&self, outcomes_topic: &str) -> Told {
+        match self {
+            Self::Records(records) => Told::by(*records, source(outcomes_topic), Timestamp::now()),
+            Self::SetAside(record, reason) => Told::of_refused(record, reason.clone()),
+        }
     }
 }
 
@@ -161,7 +177,7 @@ impl RefusedRows {
     }
 }
 
-fn set_aside(record: &Record, refusal: RefusedRows) -> Rows {
+fn set_aside(record: &Record, refusal: RefusedRows) -> Part<'_> {
     tracing::warn!(
         topic = %record.topic,
         partition = record.partition,
@@ -169,7 +185,7 @@ fn set_aside(record: &Record, refusal: RefusedRows) -> Rows {
         code = refusal.code,
         "PostgreSQL refuses a record's rows; it is set aside"
     );
-    Rows::of_refused(record, refusal.said)
+    Part::SetAside(record, refusal.said)
 }
 
 fn source(outcomes_topic: &str) -> impl Fn(&Record) -> Source {

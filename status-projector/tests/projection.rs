@@ -4,13 +4,13 @@
 
 mod story;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use database::DatabaseSettings;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kafka_loop::producer::{Message, Producer};
 use kafka_loop::record::Record;
 use kafka_loop::topic_setup;
@@ -22,17 +22,18 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use role_runtime::Readiness;
 use status_projector::Config;
+use status_projector::attempt_row::AttemptRow;
 use status_projector::delivery_row::{
     Content, DeliveryKey, DeliveryRow, LastCall, Origin, Standing,
 };
-use status_projector::fold::{PartitionName, Rows};
+use status_projector::fold::{PartitionName, Told};
 use status_projector::reading::Source;
 use status_projector::store::{self, WriteError};
 use test_bed::{TestBed, eventually};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Row};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use uuid::{Builder, Uuid, Version};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -94,6 +95,24 @@ impl Scene {
         self.sql.query_one(&sql, &[]).await.unwrap().get(0)
     }
 
+    async fn eventually_rows(&self, count: usize) -> Vec<DeliveryRow> {
+        eventually(DEADLINE, || async {
+            let rows = delivery_rows(&self.sql).await;
+            (rows.len() == count).then_some(rows)
+        })
+        .await
+    }
+
+    /// Waits until that many records are projected.
+    async fn eventually_passed(&self, records: i64) {
+        eventually(DEADLINE, || async {
+            let sum = "SELECT coalesce(sum(next_offset), 0)::bigint FROM projector_offsets";
+            let sum: i64 = self.sql.query_one(sum, &[]).await.unwrap().get(0);
+            (sum == records).then_some(())
+        })
+        .await;
+    }
+
     async fn eventually_counted(&self, table: &str, count: i64) {
         eventually(DEADLINE, || async { (self.count(table).await == count).then_some(()) }).await;
     }
@@ -122,6 +141,18 @@ fn fresh() -> Delivery {
     }
 }
 
+/// A delivery that is accepted now and may be again.
+fn derived() -> Delivery {
+    let id = Builder::from_u128(Uuid::new_v4().as_u128()).with_version(Version::Sha1).into_uuid();
+    Delivery { id: DeliveryId::from_uuid(id), ..fresh() }
+}
+
+/// The same, but accepted that much earlier or later.
+fn accepted(delivery: &Delivery, hours: i64) -> Delivery {
+    let accepted_at = delivery.accepted_at + SignedDuration::from_hours(hours);
+    Delivery { accepted_at, ..delivery.clone() }
+}
+
 /// The second attempt, after the first was put back.
 fn second(delivery: &Delivery) -> Delivery {
     Delivery { attempt: 2, release: 1, ..delivery.clone() }
@@ -130,6 +161,13 @@ fn second(delivery: &Delivery) -> Delivery {
 async fn delivery_rows(sql: &Client) -> Vec<DeliveryRow> {
     let rows = sql.query("SELECT * FROM deliveries ORDER BY id, accepted_at", &[]).await.unwrap();
     rows.iter().map(delivery_row).collect()
+}
+
+/// The offset of each attempt's outcome, and the acceptance that it is filed under.
+async fn attempt_places(sql: &Client) -> Vec<(i64, Timestamp)> {
+    let all = "SELECT outcome_offset, accepted_at FROM delivery_attempts ORDER BY outcome_offset";
+    let rows = sql.query(all, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
 fn delivery_row(row: &Row) -> DeliveryRow {
@@ -304,16 +342,15 @@ async fn of_two_writes_from_the_same_offset_one_wins() {
     let name: PartitionName = (Arc::from(story::DELIVERIES), 0);
     let expected = store::positions(&pool, std::slice::from_ref(&name)).await.unwrap();
     assert_eq!(expected, BTreeMap::from([(name.clone(), 0)]));
-    let rows = |body: &'static str| {
+    let told = |body: &'static str| {
         let told = Delivery { body: Bytes::from_static(body.as_bytes()), ..delivery.clone() };
         read(&[story::record(story::DELIVERIES, 0, told.encode().to_vec())])
     };
-    make_days(&scene.sql, &rows("")).await;
+    make_days(&scene.sql, &told("")).await;
     let (mut one, mut other) = (pool.get().await.unwrap(), pool.get().await.unwrap());
-    let (rows_of_one, rows_of_other) = (rows("one"), rows("other"));
     let (one, other) = tokio::join!(
-        store::write(&mut one, &rows_of_one, &expected),
-        store::write(&mut other, &rows_of_other, &expected),
+        store::write(&mut one, told("one"), &expected),
+        store::write(&mut other, told("other"), &expected),
     );
     let winner = match (one, other) {
         (Ok(()), Err(WriteError::Conflict(_))) => "one",
@@ -344,19 +381,23 @@ async fn postgres_merges_rows_as_the_fold_does() {
         scene.sql.batch_execute(reset).await.unwrap();
         let mut expected = store::positions(&pool, &names).await.unwrap();
         let records = story.interleaved(picks);
-        let folded = read(&records);
-        make_days(&scene.sql, &folded).await;
+        make_days(&scene.sql, &read(&records)).await;
+        let folded = read(&records).into_rows(BTreeSet::new());
         let (mut rest, mut cuts) = (records.as_slice(), cuts.into_iter().cycle());
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(cuts.next().unwrap().min(rest.len()));
-            let rows = read(batch);
-            store::write(&mut client, &rows, &expected).await.unwrap();
-            expected.extend(rows.ends);
+            let told = read(batch);
+            let ends = told.ends.clone();
+            store::write(&mut client, told, &expected).await.unwrap();
+            expected.extend(ends);
             rest = later;
         }
         let folded_rows: Vec<DeliveryRow> = folded.deliveries.into_values().collect();
         assert_eq!(delivery_rows(&scene.sql).await, folded_rows, "{story:?}");
-        assert_eq!(scene.count("delivery_attempts").await, folded.attempts.len() as i64);
+        let accepted_at = |attempt: &AttemptRow| (attempt.outcome_offset, attempt.accepted_at);
+        let mut attempts: Vec<_> = folded.attempts.iter().map(accepted_at).collect();
+        attempts.sort_unstable();
+        assert_eq!(attempt_places(&scene.sql).await, attempts, "{story:?}");
     }
 }
 
@@ -368,7 +409,7 @@ async fn poison_is_set_aside_and_the_partition_moves_on() {
     let delivery = fresh();
     scene.write(&topics.deliveries(), delivery.subscription_id, b"nobody reads this").await;
     scene.write(&topics.outcomes(), delivery.subscription_id, b"{\"schema\":1,\"\0\"").await;
-    let tomorrow_week = delivery.accepted_at + jiff::SignedDuration::from_hours(200);
+    let tomorrow_week = delivery.accepted_at + SignedDuration::from_hours(200);
     let unborn = Delivery { accepted_at: tomorrow_week, ..fresh() };
     scene.delivery(&Delivery { subscription_id: delivery.subscription_id, ..unborn }).await;
     scene.delivery(&delivery).await;
@@ -491,12 +532,7 @@ async fn offsets_that_were_moved_are_read_again_and_repeated_records_change_noth
     let row = scene.row(delivery.id, |row| row.standing.state == State::Delivered).await;
     assert_eq!(row, delivered_row(&delivery));
     assert_eq!(scene.count("delivery_attempts").await, 2);
-    eventually(DEADLINE, || async {
-        let sum = "SELECT sum(next_offset)::bigint FROM projector_offsets";
-        let sum: i64 = scene.sql.query_one(sum, &[]).await.unwrap().get(0);
-        (sum == 4).then_some(())
-    })
-    .await;
+    scene.eventually_passed(4).await;
     assert_eq!(scene.count("projector_rejects").await, 0, "a repeated record is no reject");
     projector.stop().await;
 }
@@ -518,21 +554,123 @@ async fn a_day_that_somebody_dropped_is_made_again() {
     projector.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_that_comes_later_goes_to_the_row_that_is_there_and_resets_nothing() {
+    let scene = Scene::start("repeat").await;
+    let projector = scene.project(&[("HOOKLOG_PROJECTION_LINGER", "1ms")]);
+    let delivery = accepted(&derived(), -20);
+    scene.delivery(&delivery).await;
+    scene.outcome(&story::failed(&delivery)).await;
+    scene.outcome(&story::delivered(&second(&delivery))).await;
+    let delivered = |row: &DeliveryRow| row.attempts == 2 && row.content.is_some();
+    scene.row(delivery.id, delivered).await;
+
+    // It was accepted on another day, and was delivered again after a restart.
+    let repeat = accepted(&delivery, 20);
+    scene.delivery(&repeat).await;
+    scene.outcome(&story::failed(&repeat)).await;
+    scene.eventually_counted("delivery_attempts", 3).await;
+    scene.eventually_passed(5).await;
+    let mut expected = delivered_row(&delivery);
+    assert_eq!(delivery_rows(&scene.sql).await, [expected.clone()]);
+    let places = attempt_places(&scene.sql).await;
+    assert!(places.iter().all(|(_, at)| *at == delivery.accepted_at), "{places:?}");
+
+    // What is accepted again later than a repeat can be has a row of its own.
+    let again = accepted(&delivery, 25);
+    scene.delivery(&again).await;
+    let rows = scene.eventually_rows(2).await;
+    assert_eq!(rows[0], expected);
+    expected =
+        DeliveryRow { standing: Standing::untold(), attempts: 0, last_call: None, ..expected };
+    expected.key.accepted_at = again.accepted_at;
+    assert_eq!(rows[1], expected);
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeats_in_one_batch_are_one_row_also_if_the_batch_is_taken_apart() {
+    let scene = Scene::start("repeats").await;
+    let delivery = derived();
+    let spoiled = Delivery { subscription_id: delivery.subscription_id, ..fresh() };
+    for hours in [0, 1, -2, 3] {
+        scene.delivery(&accepted(&delivery, hours)).await;
+    }
+    scene.delivery(&spoiled).await;
+    // Earlier than anything that PostgreSQL keeps.
+    let refused = Outcome { next_attempt_at: Some(Timestamp::MIN), ..story::failed(&spoiled) };
+    scene.outcome(&refused).await;
+    scene.outcome(&story::failed(&delivery)).await;
+    scene.outcome(&story::delivered(&second(&accepted(&delivery, 3)))).await;
+    let projector = scene.project(&[]);
+    scene.eventually_passed(8).await;
+
+    let rows = delivery_rows(&scene.sql).await;
+    let rows: Vec<&DeliveryRow> = rows.iter().filter(|row| row.key.id == delivery.id).collect();
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.key.accepted_at, row.attempts), (delivery.accepted_at, 2));
+    assert_eq!(row.standing.state, State::Delivered);
+    assert_eq!(row.content.as_ref().unwrap().payload, delivery.body);
+    let places = attempt_places(&scene.sql).await;
+    assert_eq!(places.len(), 2);
+    assert!(places.iter().all(|(_, at)| *at == delivery.accepted_at), "{places:?}");
+    assert_eq!(scene.count("projector_rejects").await, 1);
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn which_rows_are_there_is_asked_after_whoever_had_the_partition_is_done() {
+    let scene = Scene::start("takeover").await;
+    let pool = pool(&scene.bed);
+    let first = Delivery { id: derived().id, ..story::delivery(0) };
+    let repeat = accepted(&first, 1);
+    let told = read(&[story::record(story::DELIVERIES, 1, repeat.encode().to_vec())]);
+    let name: PartitionName = (Arc::from(story::DELIVERIES), 0);
+    store::positions(&pool, std::slice::from_ref(&name)).await.unwrap();
+    make_days(&scene.sql, &told).await;
+    scene.sql.batch_execute("UPDATE projector_offsets SET next_offset = 1").await.unwrap();
+
+    // It holds the offset, and has written the delivery's row; neither is committed.
+    let mut other = scene.bed.postgres().await;
+    let held = other.transaction().await.unwrap();
+    held.batch_execute("UPDATE projector_offsets SET next_offset = 1").await.unwrap();
+    let insert = "INSERT INTO deliveries (id, accepted_at, subscription_id, message_id, state, \
+                  release, state_attempt) VALUES ($1, $2, $1, $1, 'delivered', 0, 1)";
+    held.execute(insert, &[&first.id.uuid(), &first.accepted_at]).await.unwrap();
+    let taking_over = tokio::spawn(async move {
+        let mut client = pool.get().await.unwrap();
+        store::write(&mut client, told, &BTreeMap::from([(name, 1)])).await
+    });
+    let waits = "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) \
+                 WHERE datname = current_database() AND NOT granted";
+    eventually(DEADLINE, || async {
+        let waiting = scene.sql.query(waits, &[]).await.unwrap();
+        (!waiting.is_empty()).then_some(())
+    })
+    .await;
+    held.commit().await.unwrap();
+    taking_over.await.unwrap().unwrap();
+
+    let [row] = delivery_rows(&scene.sql).await.try_into().unwrap();
+    assert_eq!(row.key.accepted_at, first.accepted_at);
+    assert_eq!(row.standing.state, State::Delivered);
+}
+
 fn pool(bed: &TestBed) -> deadpool_postgres::Pool {
     let settings = DatabaseSettings::from_environment(&bed.environment(&[])).unwrap();
     database::pool(&settings).unwrap()
 }
 
-fn read(records: &[Record]) -> Rows {
+fn read(records: &[Record]) -> Told {
     let source = |record: &Record| match &*record.topic {
         story::DELIVERIES => Source::Deliveries,
         _ => Source::Outcomes,
     };
-    Rows::of(records, source, story::NOW.parse().unwrap())
+    Told::by(records, source, story::NOW.parse().unwrap())
 }
 
-async fn make_days(sql: &Client, rows: &Rows) {
-    for day in rows.days() {
+async fn make_days(sql: &Client, told: &Told) {
+    for day in told.days() {
         sql.execute("SELECT create_delivery_partitions($1)", &[&day]).await.unwrap();
     }
 }

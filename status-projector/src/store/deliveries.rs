@@ -1,15 +1,23 @@
 //! The rows of deliveries: the rules of [`crate::delivery_row`], as PostgreSQL applies them to
-//! the row that it has.
+//! the row that it has; and which rows it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
+use pipeline::ids::DeliveryId;
 use pipeline::outcome::Reason;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::delivery_row::{Content, DeliveryKey, DeliveryRow, LastCall};
+use crate::fold::Derived;
+
+/// Goes down the primary keys of the days that the span touches.
+const KNOWN_SQL: &str = "\
+    SELECT id, accepted_at FROM deliveries \
+    WHERE id = ANY($1) AND accepted_at BETWEEN $2 AND $3";
 
 /// `later` is what the batch tells, `known` the row that is there.
 const CONTENT_WINS: &str = "known.content_type IS NULL AND later.content_type IS NOT NULL";
@@ -61,6 +69,19 @@ static UPSERT_SQL: LazyLock<String> = LazyLock::new(|| {
     // The name that PostgreSQL gives the row that was to be inserted.
     .replace("later.", "excluded.")
 });
+
+/// The rows of derived ids that are there.
+pub(super) async fn known(
+    transaction: &Transaction<'_>,
+    derived: &Derived,
+) -> Result<BTreeSet<DeliveryKey>, tokio_postgres::Error> {
+    let ids: Vec<Uuid> = derived.ids.iter().map(|id| id.uuid()).collect();
+    let statement = transaction.prepare_cached(KNOWN_SQL).await?;
+    let rows = transaction.query(&statement, &[&ids, &derived.earliest, &derived.latest]).await?;
+    let key =
+        |row: &Row| DeliveryKey { id: DeliveryId::from_uuid(row.get(0)), accepted_at: row.get(1) };
+    Ok(rows.iter().map(key).collect())
+}
 
 /// The rows are in the order of their keys: whoever writes some of the same waits, and no two
 /// wait for each other.

@@ -12,7 +12,7 @@ use pipeline::delivery::Delivery;
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use pipeline::outcome::{Call, Kind, Outcome, Reason, SCHEMA, State};
 use proptest::prelude::*;
-use uuid::Uuid;
+use uuid::{Builder, Uuid, Version};
 
 pub const DELIVERIES: &str = "deliveries";
 pub const OUTCOMES: &str = "outcomes";
@@ -28,7 +28,7 @@ pub struct Story {
 
 impl Story {
     pub fn delivery_ids(&self) -> impl Iterator<Item = DeliveryId> {
-        (0..IDS).map(|id| DeliveryId::from_uuid(Uuid::from_u128(id)))
+        (0..IDS).map(delivery_id)
     }
 
     /// Both topics in one order of reading: each pick says from which the next record is.
@@ -56,7 +56,24 @@ pub fn record(topic: &str, offset: i64, value: Vec<u8>) -> Record {
     }
 }
 
-/// Equal for every record of a delivery, across a midnight for different ones.
+/// Half of them are derived.
+fn delivery_id(id: u128) -> DeliveryId {
+    let version = if id.is_multiple_of(2) { Version::Sha1 } else { Version::SortRand };
+    DeliveryId::from_uuid(Builder::from_u128(id).with_version(version).into_uuid())
+}
+
+/// When a repeat was accepted, after the first: the second time as one more of the same, the
+/// third time as something new.
+pub const REPEATED_AFTER_HOURS: [i64; 3] = [0, 10, 30];
+
+/// The delivery, accepted once more.
+pub fn repeated(delivery: &Delivery, time: usize) -> Delivery {
+    let accepted_at = delivery.accepted_at + REPEATED_AFTER_HOURS[time].hours();
+    Delivery { accepted_at, ..delivery.clone() }
+}
+
+/// Equal for every record of a delivery that is not a repeat, across a midnight for different
+/// ones.
 fn accepted_at(id: u128) -> Timestamp {
     let now: Timestamp = NOW.parse().unwrap();
     now - (id as i64 * 10).hours()
@@ -64,7 +81,7 @@ fn accepted_at(id: u128) -> Timestamp {
 
 pub fn delivery(id: u128) -> Delivery {
     Delivery {
-        id: DeliveryId::from_uuid(Uuid::from_u128(id)),
+        id: delivery_id(id),
         subscription_id: SubscriptionId::from_uuid(Uuid::from_u128(id + 100)),
         subscription_version: 1,
         message_id: MessageId::from_uuid(Uuid::from_u128(id + 200)),
@@ -135,17 +152,29 @@ pub fn ended(delivery: &Delivery, state: State, reason: Option<Reason>) -> Outco
 }
 
 prop_compose! {
-    fn any_delivery()(id in 0..IDS, release in 0_u32..3, body in any::<bool>()) -> Delivery {
-        let first = delivery(id);
+    fn any_delivery()(
+        id in 0..IDS,
+        time in 0..REPEATED_AFTER_HOURS.len(),
+        release in 0_u32..3,
+        body in any::<bool>(),
+    ) -> Delivery {
+        let first = told_at(id, time);
         // A release that differs from the first record changes nothing all the same.
         let body = if body { first.body.clone() } else { Bytes::from_static(b"other") };
         Delivery { release, body, ..first }
     }
 }
 
+/// Only what has a derived id can be told of again with another acceptance.
+fn told_at(id: u128, time: usize) -> Delivery {
+    let first = delivery(id);
+    if first.id.is_derived() { repeated(&first, time) } else { first }
+}
+
 prop_compose! {
     fn any_outcome()(
         id in 0..IDS,
+        time in 0..REPEATED_AFTER_HOURS.len(),
         attempt in 1_u32..4,
         release in 0_u32..3,
         // Few ends, so that some deliveries stay open.
@@ -153,7 +182,7 @@ prop_compose! {
         second in 0_i64..5,
         next in prop::option::of(0_i64..9),
     ) -> Outcome {
-        let told = Delivery { attempt, release, ..delivery(id) };
+        let told = Delivery { attempt, release, ..told_at(id, time) };
         let outcome = match kind {
             0 => delivered(&told),
             1 => ended(&told, State::Cancelled, None),
@@ -180,11 +209,21 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Records of a few deliveries, some of which have only outcomes.
+    /// Records of a few deliveries, some of which have only outcomes. Repeats come after what
+    /// they repeat, in both topics.
     pub fn any_story()(
-        deliveries in prop::collection::vec(any_delivery(), 0..12),
-        outcomes in prop::collection::vec(any_outcome(), 0..40),
+        mut deliveries in prop::collection::vec(any_delivery(), 0..12),
+        mut outcomes in prop::collection::vec(any_outcome(), 0..40),
     ) -> Story {
+        for id in 0..IDS {
+            let Delivery { id, accepted_at, .. } = delivery(id);
+            if let Some(first) = deliveries.iter_mut().find(|told| told.id == id) {
+                first.accepted_at = accepted_at;
+            }
+            if let Some(first) = outcomes.iter_mut().find(|told| told.delivery_id == id) {
+                first.accepted_at = accepted_at;
+            }
+        }
         let deliveries = deliveries.iter().map(|delivery| delivery.encode().to_vec());
         let outcomes = outcomes.iter().map(Outcome::encode);
         Story {
