@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use bytes::Bytes;
 use ingest_gateway::Config;
+use kafka_loop::producer::{Message, Producer};
 use pipeline::delivery::Delivery;
 use pipeline::subscription::Subscription;
 use role_runtime::Readiness;
@@ -88,6 +89,16 @@ impl Running {
         let answer = self.post("/subscriptions/", body.to_string()).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Writes a subscription into the compacted topic, as a gateway elsewhere does.
+    pub async fn publish(&self, subscription: &Subscription) {
+        let kafka = self.bed.kafka();
+        let producer = Producer::new(&kafka, None).unwrap();
+        let (topic, key) = (kafka.topics.subscriptions(), subscription.key());
+        let value = subscription.encode();
+        let message = Message { topic: &topic, key: key.as_bytes(), value: &value, headers: &[] };
+        producer.write(message).await.unwrap();
     }
 
     /// What is in `deliveries` now, each with its key.
