@@ -11,7 +11,7 @@ use egress::EgressPolicy;
 use crate::config::{IngestSettings, RequestLimits};
 use crate::cors::CorsOrigins;
 use crate::delivery_lookup::DeliveryLookup;
-use crate::inbound_secrets::InboundSecrets;
+use crate::inbound_verifiers::InboundVerifiers;
 use crate::publisher::Publisher;
 use crate::refusal::Refusal;
 use crate::request_body;
@@ -29,7 +29,7 @@ pub(crate) struct Gateway {
     pub cors: CorsOrigins,
     /// Subscriptions in memory: what the ingest path asks.
     pub lookup: SubscriptionLookup,
-    pub secrets: InboundSecrets,
+    pub verifiers: InboundVerifiers,
     pub publisher: Publisher,
     pub idempotency: IdempotentAnswers,
     pub batch_turns: BatchTurns,

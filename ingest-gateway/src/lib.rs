@@ -19,7 +19,8 @@
 //! | `contract_a`, `contract_b` | the two older services' routes: shapes and texts |
 //! | `v1` | hooklog's own routes |
 //! | `json_fields`, `subscription_fields` | what of a body is read, and by which rules |
-//! | `ingest`, `inbound_signature`, `inbound_secrets` | what is decided about an event |
+//! | `ingest`, `inbound_signature`, `inbound_verifiers` | what is decided about an event |
+//! | `event_type`, `provider_event_type` | where an event's type stands |
 //! | `front_door` | from an event in Kafka to its deliveries |
 //! | `publisher` | from an accepted event to an acknowledged record |
 //! | `subscription_store`, `subscription_changes`, `outbox_relay` | subscriptions: rows, and their way into every process |
@@ -32,14 +33,19 @@ mod contract_a;
 mod contract_b;
 mod cors;
 mod delivery_lookup;
+mod event_type;
 mod front_door;
 mod gateway;
-mod inbound_secrets;
 mod inbound_signature;
+mod inbound_verifiers;
 mod ingest;
 mod json_fields;
 mod outbox_relay;
 mod projection_wait;
+mod provider_event_type;
+#[cfg(test)]
+#[path = "../../signature/tests/published_requests/mod.rs"]
+mod published_requests;
 mod publisher;
 mod refusal;
 mod request_body;

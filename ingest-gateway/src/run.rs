@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::delivery_lookup::DeliveryLookup;
 use crate::front_door::FrontDoor;
 use crate::gateway::{Gate, Gateway};
-use crate::inbound_secrets::InboundSecrets;
+use crate::inbound_verifiers::InboundVerifiers;
 use crate::outbox_relay::OutboxRelay;
 use crate::projection_wait::{ProjectionWait, ProjectionWatch};
 use crate::publisher::Publisher;
@@ -133,10 +133,10 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
     let front_door = FrontDoor::new(&kafka, table.clone(), lookup.clone())?;
     let gateway = Gateway {
         limits: server.requests,
+        verifiers: InboundVerifiers::new(&ingest.signature_header.text),
         ingest,
         cors,
         lookup,
-        secrets: InboundSecrets::default(),
         publisher,
         idempotency,
         batch_turns: BatchTurns::default(),

@@ -4,11 +4,8 @@ use serde_json::value::RawValue;
 
 use crate::contract_a::problem::{BODY, Expected, Problem, Step};
 use crate::contract_a::subscription_body::{optional, text};
+use crate::event_type::MAX_LENGTH;
 use crate::json_fields;
-
-/// The longest event type, in characters: the type stands in the record beside the body, and
-/// a record must not outgrow what its topic takes.
-const MAX_EVENT_TYPE: usize = 1_024;
 
 /// Reads the body's event type.
 ///
@@ -34,8 +31,8 @@ pub(crate) fn event_type(body: &[u8]) -> Result<Option<String>, Vec<Problem>> {
 fn bounded_text(value: &RawValue) -> Result<String, Problem> {
     let loc = [BODY, Step::Name("event_type")];
     let text = text(value, &loc)?;
-    if text.chars().count() > MAX_EVENT_TYPE {
-        return Err(Problem::too_long(&loc, value, MAX_EVENT_TYPE));
+    if text.chars().count() > MAX_LENGTH {
+        return Err(Problem::too_long(&loc, value, MAX_LENGTH));
     }
     Ok(text)
 }

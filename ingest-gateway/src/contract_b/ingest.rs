@@ -1,11 +1,13 @@
-//! `POST /ingest/{id}`: the event's type stands in a header, and its body is any JSON value.
+//! `POST /ingest/{id}`: the event's type stands in a header, and its body is any JSON value. A
+//! subscription with a verification takes any body, for providers have forms of their own.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode};
 use pipeline::ids::DeliveryId;
 use serde::Serialize;
 use signature::HubRejection;
@@ -13,8 +15,11 @@ use signature::HubRejection;
 use crate::contract_b::json_body;
 use crate::contract_b::path::{self, Segment};
 use crate::contract_b::rejection::Rejection;
+use crate::event_type::in_header;
 use crate::gateway::Gateway;
+use crate::inbound_signature::{SignatureRejection, sentence};
 use crate::ingest::{Decision, Event, NotTaken, take_in};
+use crate::request_body;
 
 const NOT_JSON: &str = "Request body must be JSON";
 
@@ -33,12 +38,18 @@ pub(crate) async fn ingest(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Accepted>), Rejection> {
-    let body = json_body::read(&headers, body, gateway.limits, NOT_JSON).await?;
-    let subscription = path::subscription(id)?;
+    let body = request_body::read(&headers, body, gateway.limits).await?;
     let header = &gateway.ingest.event_type_header;
-    let event_type = event_type(&headers, &header.name);
+    let contract_type = |body: &[u8]| {
+        json_body::check(&headers, body, NOT_JSON)?;
+        Ok(in_header(&headers, &header.name))
+    };
+    let subscription = path::subscription(id).or_else(|unknown| {
+        // A body that is wrong is told before an id that names nothing.
+        contract_type(&body).and(Err(unknown))
+    })?;
 
-    let event = Event { subscription, headers: &headers, event_type, body };
+    let event = Event { subscription, headers: &headers, body, contract_type };
     let (message, task_id) = match take_in(&gateway, event).await {
         Ok(Decision::Taken(id)) => ("Webhook received and queued".to_owned(), Some(id)),
         Ok(Decision::OtherType(event_type)) => {
@@ -51,22 +62,24 @@ pub(crate) async fn ingest(
             ),
             None,
         ),
+        Err(NotTaken::Form(rejection)) => return Err(rejection),
         Err(NotTaken::UnknownSubscription) => return Err(Rejection::SubscriptionNotFound),
-        Err(NotTaken::Signature(rejection)) => return Err(signature_words(rejection)),
+        Err(NotTaken::Signature(rejection)) => return Err(signature_words(&rejection)),
         Err(NotTaken::Refused(refusal)) => return Err(refusal.into()),
     };
     Ok((StatusCode::ACCEPTED, Json(Accepted { message, task_id })))
 }
 
-/// The first value of the header. An empty one is none, as the seed has it; bytes that are not
-/// UTF-8 match no filter that anybody can have meant.
-fn event_type(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let value = headers.get(name).filter(|value| !value.is_empty())?;
-    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+fn signature_words(rejection: &SignatureRejection) -> Rejection {
+    let (status, text) = match rejection {
+        SignatureRejection::Hub { why, .. } => hub_words(*why),
+        SignatureRejection::Preset(why) => (StatusCode::UNAUTHORIZED, sentence(*why).into()),
+    };
+    Rejection::Message(status, text)
 }
 
-fn signature_words(rejection: HubRejection) -> Rejection {
-    let (status, text) = match rejection {
+fn hub_words(why: HubRejection) -> (StatusCode, Cow<'static, str>) {
+    let (status, text) = match why {
         HubRejection::Missing => (StatusCode::UNAUTHORIZED, "Signature header missing"),
         HubRejection::NoMethod => (StatusCode::BAD_REQUEST, "Invalid signature header format"),
         HubRejection::OtherMethod => (StatusCode::BAD_REQUEST, "Unsupported signature hash method"),
@@ -74,5 +87,5 @@ fn signature_words(rejection: HubRejection) -> Rejection {
             (StatusCode::UNAUTHORIZED, "Invalid signature")
         }
     };
-    Rejection::Message(status, text.into())
+    (status, text.into())
 }

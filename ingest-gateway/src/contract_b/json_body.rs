@@ -27,8 +27,20 @@ pub(crate) async fn read(
     otherwise: &'static str,
 ) -> Result<Bytes, Rejection> {
     let body = request_body::read(headers, body, limits).await?;
-    if says_json(headers) && json_fields::value(&body).is_ok() {
-        Ok(body)
+    check(headers, &body, otherwise).map(|()| body)
+}
+
+/// Whether a body that was read is what [`read`] returns.
+///
+/// # Errors
+/// 415 with `otherwise`.
+pub(crate) fn check(
+    headers: &HeaderMap,
+    body: &[u8],
+    otherwise: &'static str,
+) -> Result<(), Rejection> {
+    if says_json(headers) && json_fields::value(body).is_ok() {
+        Ok(())
     } else {
         Err(Rejection::Message(StatusCode::UNSUPPORTED_MEDIA_TYPE, Cow::Borrowed(otherwise)))
     }

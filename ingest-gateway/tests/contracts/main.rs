@@ -5,7 +5,11 @@
 
 mod contract_a;
 mod contract_b;
+mod openssl;
+mod presets;
 mod projected;
+#[path = "../../../signature/tests/published_requests/mod.rs"]
+mod published_requests;
 mod replay;
 mod running;
 mod v1;

@@ -91,6 +91,16 @@ impl Running {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
+    /// Writes a subscription into the compacted topic, as a gateway elsewhere does.
+    pub async fn publish(&self, subscription: &Subscription) {
+        let kafka = self.bed.kafka();
+        let producer = Producer::new(&kafka, None).unwrap();
+        let (topic, key) = (kafka.topics.subscriptions(), subscription.key());
+        let value = subscription.encode();
+        let message = Message { topic: &topic, key: key.as_bytes(), value: &value, headers: &[] };
+        producer.write(message).await.unwrap();
+    }
+
     /// What is in `deliveries` now, each with its key.
     pub async fn deliveries(&self) -> Vec<(Bytes, Delivery)> {
         let records = self.bed.records(&self.bed.kafka().topics.deliveries()).await;
@@ -111,16 +121,6 @@ impl Running {
         let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("it ends in time");
         ended.unwrap().unwrap();
     }
-}
-
-/// Puts a subscription into the compacted topic, as a gateway's relay would.
-pub async fn publish_subscription(gateway: &Running, subscription: &Subscription) {
-    let kafka = gateway.bed.kafka();
-    let producer = Producer::new(&kafka, None).unwrap();
-    let (topic, key) = (kafka.topics.subscriptions(), subscription.key());
-    let value = subscription.encode();
-    let message = Message { topic: &topic, key: key.as_bytes(), value: &value, headers: &[] };
-    producer.write(message).await.unwrap();
 }
 
 /// An answer's status, and its body as it was written.

@@ -4,7 +4,7 @@ use axum::http::Method;
 use jiff::Timestamp;
 use pipeline::delivery::Delivery;
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
-use serde_json::json;
+use serde_json::{Value, json};
 use signature::{Secret, sign_hub};
 use test_bed::eventually;
 use uuid::Uuid;
@@ -35,6 +35,10 @@ async fn every_check_stands_in_the_contracts_order_and_has_its_words() {
     let invalid_path = gateway.post("/ingest/nonsense", untyped).await;
     assert_eq!(invalid_path.status, 422);
     assert_eq!(invalid_path.json()["detail"][0]["loc"], json!(["path", "subscription_id"]));
+    let both = gateway.post("/ingest/nonsense", "{}").await.json();
+    let both: Vec<&Value> =
+        both["detail"].as_array().unwrap().iter().map(|it| &it["loc"]).collect();
+    assert_eq!(both, [&json!(["path", "subscription_id"]), &json!(["body", "payload"])]);
     // A body that is wrong is told before an id that is unknown, and before the signature.
     for id in [unknown, &guarded] {
         let answer = gateway.post(&format!("/ingest/{id}"), r#"{"a":1}"#).await;

@@ -1,13 +1,11 @@
 //! `POST /ingest/{id}`.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use axum::http::Method;
 use serde_json::json;
 use signature::{Secret, sign_hub};
 use uuid::Uuid;
 
+use crate::openssl::hmac;
 use crate::running::{CANONICAL, CANONICAL_SECRET, Running, message, written};
 
 const SIGNATURE: &str = "X-Hub-Signature-256";
@@ -15,19 +13,6 @@ const EVENT_TYPE: &str = "X-Event-Type";
 /// API.md's example.
 const SECRET: &str = "my-secure-secret-for-signing";
 const BODY: &str = r#"{"event": "order.created"}"#;
-
-/// The signature's digits by a tool that knows nothing of hooklog.
-fn openssl_digest(secret: &str, body: &str) -> String {
-    let mut openssl = Command::new("openssl")
-        .args(["dgst", "-sha256", "-hmac", secret, "-r"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    openssl.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
-    let said = String::from_utf8(openssl.wait_with_output().unwrap().stdout).unwrap();
-    said.split_whitespace().next().unwrap().to_owned()
-}
 
 fn signed(secret: &str, body: &str) -> String {
     sign_hub(&Secret::from_text(secret).unwrap(), body.as_bytes())
@@ -37,7 +22,8 @@ fn signed(secret: &str, body: &str) -> String {
 async fn the_contracts_example_signed_by_another_tool_is_taken_at_both_prefixes() {
     let gateway = Running::start("b-ingest-vector", &[]).await;
     let id = gateway.subscribe(Some(SECRET), &["order.created"]).await;
-    let signature = format!("sha256={}", openssl_digest(SECRET, BODY));
+    let digest = hmac("sha256", SECRET.as_bytes(), BODY.as_bytes());
+    let signature = format!("sha256={}", hex::encode(digest));
     let headers = [(SIGNATURE, signature.as_str()), (EVENT_TYPE, "order.created")];
     for path in [format!("/api/ingest/{id}"), format!("/api/v1/ingest/{id}/")] {
         let accepted = gateway.send_json(Method::POST, &path, &headers, BODY).await;

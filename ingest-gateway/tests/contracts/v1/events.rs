@@ -9,7 +9,7 @@ use pipeline::subscription::{Options, Subscription};
 use serde_json::{Value, json};
 use test_bed::{Answer, eventually};
 
-use crate::running::{PATIENCE, Running, publish_subscription};
+use crate::running::{PATIENCE, Running};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const TYPE: (&str, &str) = ("X-Event-Type", "order.created");
@@ -132,7 +132,7 @@ async fn an_event_that_its_subscription_does_not_want_is_told_and_not_written() 
         options: Options { filter: Some(filter), ..Options::default() },
         ..Subscription::new(id, "https://example.com/", jiff::Timestamp::now())
     };
-    publish_subscription(&gateway, &by_payload).await;
+    gateway.publish(&by_payload).await;
     let path = format!("/v1/subscriptions/{id}/events");
     let answer = eventually(PATIENCE, async || {
         let answer = post(&gateway, &path, &[JSON, TYPE], r#"{"amount":100}"#).await;
