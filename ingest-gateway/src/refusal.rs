@@ -24,7 +24,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    const NO_ROUTE: Self = Self::of(StatusCode::NOT_FOUND, "Not Found");
+    pub(crate) const NO_ROUTE: Self = Self::of(StatusCode::NOT_FOUND, "Not Found");
     const NO_METHOD: Self = Self::of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
     /// Before this process can answer anything.
     pub(crate) const STARTING: Self = Self::unavailable("hooklog is starting.");
@@ -34,7 +34,8 @@ impl Refusal {
     /// A body, or what is to be delivered in its place, is larger than is taken.
     pub(crate) const TOO_LARGE: Self =
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large.");
-    const DATABASE_AWAY: Self = Self::unavailable("The database is not available. Try again.");
+    pub(crate) const DATABASE_AWAY: Self =
+        Self::unavailable("The database is not available. Try again.");
 
     const fn of(status: StatusCode, text: &'static str) -> Self {
         Self { status, text, header: None }

@@ -2,4 +2,5 @@
 //!
 //! JSON in and out; every error is a problem document with a stable code ([`problem`]).
 
+pub(crate) mod documented;
 pub(crate) mod problem;
