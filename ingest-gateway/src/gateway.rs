@@ -12,6 +12,7 @@ use crate::config::{IngestSettings, RequestLimits};
 use crate::cors::CorsOrigins;
 use crate::delivery_lookup::DeliveryLookup;
 use crate::inbound_verifiers::InboundVerifiers;
+use crate::openapi::pages::ApiPages;
 use crate::publisher::Publisher;
 use crate::refusal::Refusal;
 use crate::request_body;
@@ -27,6 +28,7 @@ pub(crate) struct Gateway {
     pub limits: RequestLimits,
     pub ingest: IngestSettings,
     pub cors: CorsOrigins,
+    pub pages: ApiPages,
     /// Subscriptions in memory: what the ingest path asks.
     pub lookup: SubscriptionLookup,
     pub verifiers: InboundVerifiers,

@@ -16,6 +16,7 @@
 //! | `config`, `run`, `gateway` | settings, the role's life, what the handlers share |
 //! | `server`, `request_body`, `cors` | connections, bodies with every bound, pages of others |
 //! | `router` | the whole HTTP surface |
+//! | `openapi` | the API document, and the page that shows it |
 //! | `contract_a`, `contract_b` | the two older services' routes: shapes and texts |
 //! | `v1` | hooklog's own routes |
 //! | `json_fields`, `subscription_fields` | what of a body is read, and by which rules |
@@ -40,6 +41,7 @@ mod inbound_signature;
 mod inbound_verifiers;
 mod ingest;
 mod json_fields;
+mod openapi;
 mod outbox_relay;
 mod projection_wait;
 mod provider_event_type;

@@ -24,7 +24,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    const NO_ROUTE: Self = Self::of(StatusCode::NOT_FOUND, "Not Found");
+    pub(crate) const NO_ROUTE: Self = Self::of(StatusCode::NOT_FOUND, "Not Found");
     const NO_METHOD: Self = Self::of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
     /// Before this process can answer anything.
     pub(crate) const STARTING: Self = Self::unavailable("hooklog is starting.");
@@ -36,7 +36,8 @@ impl Refusal {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large.");
     /// As many batches as may run are running.
     pub(crate) const BUSY: Self = Self::unavailable("Too many batches at once. Try again.");
-    const DATABASE_AWAY: Self = Self::unavailable("The database is not available. Try again.");
+    pub(crate) const DATABASE_AWAY: Self =
+        Self::unavailable("The database is not available. Try again.");
 
     const fn of(status: StatusCode, text: &'static str) -> Self {
         Self { status, text, header: None }

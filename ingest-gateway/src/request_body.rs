@@ -28,6 +28,12 @@ pub(crate) enum BodyError {
     Incomplete,
 }
 
+impl BodyError {
+    /// Each of them, for the API document.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::TooLarge, Self::TooSlow, Self::Encoded, Self::Incomplete];
+}
+
 /// The whole body, as received.
 ///
 /// # Errors

@@ -8,13 +8,15 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::gateway::{Gateway, refuse_until_open};
+use crate::openapi::pages;
 use crate::refusal::{Refusal, no_method, no_route};
 use crate::{contract_a as a, contract_b as b, v1};
 
 type Routes<const N: usize> = [(&'static str, MethodRouter<Arc<Gateway>>); N];
 
-pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
-    let routes_a: Routes<6> = [
+/// Each route has an operation in the API document; so has each of [`routes_b`] and [`routes_v1`].
+pub(crate) fn routes_a() -> Routes<6> {
+    [
         ("/subscriptions", get(a::subscriptions::list).post(a::subscriptions::create)),
         (
             "/subscriptions/{id}",
@@ -26,8 +28,11 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         ("/ingest/{id}", post(a::ingest::ingest)),
         ("/status/{id}", get(a::status::status)),
         ("/logs", get(a::logs::all)),
-    ];
-    let routes_b: Routes<5> = [
+    ]
+}
+
+pub(crate) fn routes_b() -> Routes<5> {
+    [
         ("/subscriptions", get(b::subscriptions::list).post(b::subscriptions::create)),
         (
             "/subscriptions/{id}",
@@ -38,14 +43,29 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         ("/ingest/{id}", post(b::ingest::ingest)),
         ("/status/delivery_tasks/{id}", get(b::status::delivery_task)),
         ("/status/subscriptions/{id}/attempts", get(b::status::attempts)),
-    ];
-    let routes_v1: Routes<2> = [
+    ]
+}
+
+pub(crate) fn routes_v1() -> Routes<2> {
+    [
         ("/events", post(v1::events::to_all)),
         ("/subscriptions/{id}/events", post(v1::events::to_one)),
-    ];
-    let a = contract::<a::rejection::Rejection, _>(routes_a, &gateway);
-    let v1 = contract::<v1::problem::Problem, _>(routes_v1, &gateway);
-    let mut b = contract::<b::rejection::Rejection, _>(routes_b, &gateway);
+    ]
+}
+
+fn routes_of_pages() -> Routes<3> {
+    [
+        ("/openapi.json", get(pages::document)),
+        ("/docs", get(pages::page)),
+        ("/docs/{file}", get(pages::file)),
+    ]
+}
+
+pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
+    let at_root = routes_a().into_iter().chain(routes_of_pages());
+    let a = contract::<a::rejection::Rejection>(at_root, &gateway);
+    let v1 = contract::<v1::problem::Problem>(routes_v1(), &gateway);
+    let mut b = contract::<b::rejection::Rejection>(routes_b(), &gateway);
     let own_headers = [&gateway.ingest.signature_header, &gateway.ingest.event_type_header];
     if let Some(cors) = gateway.cors.layer(own_headers.map(|header| header.name.clone())) {
         b = b.layer(cors);
@@ -60,10 +80,10 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
 }
 
 /// A contract's routes; whatever no handler has is answered in the words of `R`.
-fn contract<R, const N: usize>(routes: Routes<N>, gateway: &Gateway) -> Router<Arc<Gateway>>
-where
-    R: From<Refusal> + IntoResponse + 'static,
-{
+fn contract<R: From<Refusal> + IntoResponse + 'static>(
+    routes: impl IntoIterator<Item = (&'static str, MethodRouter<Arc<Gateway>>)>,
+    gateway: &Gateway,
+) -> Router<Arc<Gateway>> {
     routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {

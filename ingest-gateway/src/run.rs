@@ -20,6 +20,7 @@ use crate::delivery_lookup::DeliveryLookup;
 use crate::front_door::FrontDoor;
 use crate::gateway::{Gate, Gateway};
 use crate::inbound_verifiers::InboundVerifiers;
+use crate::openapi::pages::ApiPages;
 use crate::outbox_relay::OutboxRelay;
 use crate::projection_wait::{ProjectionWait, ProjectionWatch};
 use crate::publisher::Publisher;
@@ -99,8 +100,8 @@ pub async fn run(
     ended.and(rest)
 }
 
-struct Parts {
-    gateway: Gateway,
+pub(crate) struct Parts {
+    pub gateway: Gateway,
     front_door: FrontDoor,
     table: SubscriptionTable,
     producer: Producer,
@@ -109,7 +110,7 @@ struct Parts {
 }
 
 /// Makes everything; nothing of it needs Kafka or Postgres to be there.
-fn parts(config: Config) -> anyhow::Result<Parts> {
+pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
     let Config { server, ingest, cors, kafka, database, egress, status_wait } = config;
     let topics = &kafka.topics;
     let producer = Producer::new(&kafka, Some(ingest.produce_timeout))?;
@@ -134,6 +135,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
     let gateway = Gateway {
         limits: server.requests,
         verifiers: InboundVerifiers::new(&ingest.signature_header.text),
+        pages: ApiPages::new(&ingest).context("write the API document")?,
         ingest,
         cors,
         lookup,

@@ -11,28 +11,83 @@ use http::{HeaderMap, StatusCode};
 use pipeline::ids::{DeliveryId, SubscriptionId};
 use serde::Serialize;
 use signature::HubRejection;
+use utoipa::ToSchema;
 
-use crate::contract_a::ingest_body;
+use crate::contract_a::documented::{
+    Detail, Invalid, NoSubscription, Refused, RefusedBody, RefusedEvent, TAG,
+};
+use crate::contract_a::ingest_body::{self, EventBody};
 use crate::contract_a::path::{self, Segment};
 use crate::contract_a::rejection::Rejection;
 use crate::contract_a::subscriptions::both;
 use crate::gateway::Gateway;
 use crate::inbound_signature::{SignatureRejection, sentence};
 use crate::ingest::{Decision, Event, NotTaken, take_in};
+use crate::openapi::parameters::SignatureHeader;
 use crate::request_body;
 
 const TYPE_MISSING: &str = "Event type filter configured for subscription, but 'event_type' \
                             field is missing in the payload.";
 
-/// The 202's body.
-#[derive(Debug, Serialize)]
+/// What became of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = a::Accepted)]
 pub(crate) struct Accepted {
+    #[schema(example = "Webhook accepted for processing")]
     message: String,
+    /// Left out if the subscription's filter does not name the event's type.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Uuid, required = false)]
     webhook_id: Option<DeliveryId>,
 }
 
-/// `POST /ingest/{id}`
+/// Submit an event
+///
+/// With the 202 it is stored durably, unless the message says that it was filtered.
+#[utoipa::path(
+    post,
+    path = "/ingest/{id}",
+    operation_id = "a_ingest",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id."), SignatureHeader),
+    request_body = EventBody,
+    responses(
+        RefusedBody,
+        (
+            status = 202,
+            description = "The event is stored, or filtered.",
+            body = Accepted,
+            links(("status" = (
+                operation_id = "a_read_status",
+                parameters(("id" = "$response.body#/webhook_id")),
+            ))),
+        ),
+        (
+            status = 400,
+            description = "The subscription has a filter and the event no type; or the body \
+                           broke off.",
+            body = Detail,
+            example = json!({"detail": TYPE_MISSING}),
+        ),
+        (
+            status = 401,
+            description = "The subscription has a secret, and the signature is missing or no \
+                           `sha256=...`.",
+            body = Detail,
+            example = json!({"detail": "Missing X-Hub-Signature-256 header."}),
+        ),
+        (
+            status = 403,
+            description = "The signature is not that of the body.",
+            body = Detail,
+            example = json!({"detail": "Invalid signature."}),
+        ),
+        Invalid,
+        NoSubscription,
+        Refused,
+        RefusedEvent,
+    ),
+)]
 pub(crate) async fn ingest(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,

@@ -1,11 +1,31 @@
 //! What the ingest route needs to know of an event's body: that it has a payload, and its type.
 
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::contract_a::problem::{BODY, Expected, Problem, Step};
 use crate::contract_a::subscription_body::{optional, text};
 use crate::event_type::MAX_LENGTH;
 use crate::json_fields;
+
+/// An event. All of it is delivered, as it is; further fields may follow.
+#[derive(ToSchema)]
+#[schema(
+    as = a::Event,
+    example = json!({
+        "event_type": "user.created",
+        "payload": {"action": "created", "timestamp": "...", "user_id": 123},
+    }),
+)]
+#[expect(dead_code, reason = "only the schema is used; the body is read field by field")]
+pub(crate) struct EventBody {
+    #[schema(value_type = Object)]
+    payload: Map<String, Value>,
+    /// Required if the subscription has a filter.
+    #[schema(max_length = 1024, pattern = r"^[^\u0000]*$")]
+    event_type: Option<String>,
+}
 
 /// Reads the body's event type.
 ///

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 
+use crate::contract_a::documented::{Invalid, NoSubscription, Refused, TAG};
 use crate::contract_a::path::{self, Segment};
-use crate::contract_a::query::Number;
+use crate::contract_a::query::{Limit, Number, Skip};
 use crate::contract_a::rejection::Rejection;
 use crate::contract_a::status_shape::AttemptShape;
 use crate::contract_a::subscriptions::{both, page};
@@ -17,7 +18,23 @@ use pipeline::ids::SubscriptionId;
 const SUBSCRIPTION_LIMIT: i64 = 20;
 const ALL_LIMIT: i64 = 100;
 
-/// `GET /subscriptions/{id}/logs?limit=20`
+/// List a subscription's attempts
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}/logs",
+    operation_id = "a_list_attempts_of_subscription",
+    tag = TAG,
+    params(
+        ("id" = Uuid, Path, description = "The subscription's id."),
+        Limit<SUBSCRIPTION_LIMIT>,
+    ),
+    responses(
+        (status = 200, description = "Newest first.", body = Vec<AttemptShape>),
+        Invalid,
+        NoSubscription,
+        Refused,
+    ),
+)]
 pub(crate) async fn of_subscription(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,
@@ -31,7 +48,19 @@ pub(crate) async fn of_subscription(
     Ok(shapes(gateway.status.attempts_of(id, limit).await?))
 }
 
-/// `GET /logs/?skip=0&limit=100`
+/// List the attempts of all subscriptions
+#[utoipa::path(
+    get,
+    path = "/logs/",
+    operation_id = "a_list_attempts",
+    tag = TAG,
+    params(Skip, Limit<ALL_LIMIT>),
+    responses(
+        (status = 200, description = "Newest first.", body = Vec<AttemptShape>),
+        Invalid,
+        Refused,
+    ),
+)]
 pub(crate) async fn all(
     State(gateway): State<Arc<Gateway>>,
     RawQuery(query): RawQuery,

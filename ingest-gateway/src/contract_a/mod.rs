@@ -4,6 +4,7 @@
 //!
 //! Shapes and texts only; the rules stand in the modules above, which know no contract.
 
+pub(crate) mod documented;
 pub(crate) mod ingest;
 mod ingest_body;
 pub(crate) mod logs;

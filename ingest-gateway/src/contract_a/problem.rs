@@ -3,24 +3,32 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::json_fields::{NoFields, NotText};
 
 /// One entry of a 422 answer's `detail`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = a::Problem)]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
+    #[schema(example = "missing")]
     kind: &'static str,
+    #[schema(example = json!(["body", "target_url"]))]
     loc: Vec<Step>,
+    #[schema(example = "Field required")]
     msg: String,
     /// What was given there, as it was given.
+    #[schema(value_type = Value)]
     input: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
     ctx: Option<Value>,
 }
 
 /// A step on the way to the input: first where it stands, then the field, then an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = a::Step)]
 #[serde(untagged)]
 pub(crate) enum Step {
     Name(&'static str),

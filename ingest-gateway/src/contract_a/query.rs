@@ -2,6 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
+use utoipa::openapi::{ObjectBuilder, Required};
+
 use crate::contract_a::problem::{Problem, QUERY, Step};
 
 /// A parameter with its default and its bounds.
@@ -39,6 +44,42 @@ impl Number {
             _ if number < i128::from(least) => Err(Problem::below(&loc, &text, least)),
             _ => Err(Problem::above(&loc, &text, most)),
         }
+    }
+}
+
+/// [`Number::skip`] for the API document.
+pub(crate) struct Skip;
+
+/// [`Number::limit`] for the API document.
+pub(crate) struct Limit<const DEFAULT: i64>;
+
+impl IntoParams for Skip {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![Number::skip().documented("How many entries to leave out.")]
+    }
+}
+
+impl<const DEFAULT: i64> IntoParams for Limit<DEFAULT> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![Number::limit(DEFAULT).documented("How many entries to answer with, at most.")]
+    }
+}
+
+impl Number {
+    fn documented(&self, description: &str) -> Parameter {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .default(Some(self.default.into()))
+            .minimum(Some(*self.bounds.start()))
+            .maximum(Some(*self.bounds.end()));
+        ParameterBuilder::new()
+            .name(self.name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(schema))
+            .build()
     }
 }
 

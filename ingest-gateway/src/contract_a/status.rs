@@ -6,12 +6,34 @@ use axum::Json;
 use axum::extract::State;
 use pipeline::ids::DeliveryId;
 
+use crate::contract_a::documented::{Detail, Invalid, Refused, RefusedStatus, TAG};
 use crate::contract_a::path::{self, Segment};
 use crate::contract_a::rejection::Rejection;
 use crate::contract_a::status_shape::StatusShape;
 use crate::gateway::Gateway;
 
-/// `GET /status/{webhook_id}`
+/// Read what became of a delivery
+///
+/// Waits until everything that was accepted before can be seen here.
+#[utoipa::path(
+    get,
+    path = "/status/{id}",
+    operation_id = "a_read_status",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The `webhook_id` of the answer to the event.")),
+    responses(
+        (status = 200, description = "The delivery.", body = StatusShape),
+        (
+            status = 404,
+            description = "There is no such delivery.",
+            body = Detail,
+            example = json!({"detail": "Webhook not found"}),
+        ),
+        Invalid,
+        Refused,
+        RefusedStatus,
+    ),
+)]
 pub(crate) async fn status(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,

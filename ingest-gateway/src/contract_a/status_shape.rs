@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use pipeline::ids::{DeliveryId, SubscriptionId};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::contract_a::timestamp::{micros, optional_micros};
@@ -10,32 +11,64 @@ use crate::standing::{Standing, Verdict};
 use crate::status_store::{Attempt, DeliveryStatus};
 
 /// A delivery with its attempts, oldest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = a::Status)]
 pub(crate) struct StatusShape {
+    #[schema(value_type = Uuid)]
     id: DeliveryId,
+    #[schema(value_type = Uuid)]
     subscription_id: SubscriptionId,
     #[serde(serialize_with = "micros")]
     ingested_at: Timestamp,
-    status: &'static str,
+    #[schema(inline)]
+    status: StatusWord,
+    #[schema(required)]
     latest_attempt: Option<AttemptShape>,
     attempts: Vec<AttemptShape>,
 }
 
 /// One call to a receiver.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = a::Attempt)]
 pub(crate) struct AttemptShape {
     id: Uuid,
+    #[schema(value_type = Uuid)]
     webhook_id: DeliveryId,
+    #[schema(value_type = Uuid)]
     subscription_id: SubscriptionId,
+    /// The one that was called.
+    #[schema(format = Uri)]
     target_url: String,
     attempt_number: i32,
     #[serde(serialize_with = "micros")]
     attempted_at: Timestamp,
-    outcome: &'static str,
+    #[schema(inline)]
+    outcome: OutcomeWord,
+    #[schema(required)]
     http_status_code: Option<i32>,
+    #[schema(required)]
     error_details: Option<String>,
     #[serde(serialize_with = "optional_micros")]
+    #[schema(required)]
     next_attempt_at: Option<Timestamp>,
+}
+
+/// Where a delivery stands; one that waits for a further attempt is still queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StatusWord {
+    Queued,
+    Succeeded,
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeWord {
+    Succeeded,
+    FailedAttempt,
+    /// The last attempt of a delivery that failed.
+    PermanentlyFailed,
 }
 
 impl From<DeliveryStatus> for StatusShape {
@@ -72,37 +105,37 @@ impl From<Attempt> for AttemptShape {
     }
 }
 
-/// The seed has three words for where a delivery stands; one that retries is still queued.
-fn status_word(standing: Standing) -> &'static str {
+fn status_word(standing: Standing) -> StatusWord {
     match standing {
-        Standing::Pending | Standing::Retrying => "queued",
-        Standing::Succeeded => "succeeded",
-        Standing::Failed => "failed",
+        Standing::Pending | Standing::Retrying => StatusWord::Queued,
+        Standing::Succeeded => StatusWord::Succeeded,
+        Standing::Failed => StatusWord::Failed,
     }
 }
 
-fn outcome_word(verdict: Verdict) -> &'static str {
+fn outcome_word(verdict: Verdict) -> OutcomeWord {
     match verdict {
-        Verdict::Succeeded => "succeeded",
-        Verdict::Failed => "failed_attempt",
-        Verdict::FailedForGood => "permanently_failed",
+        Verdict::Succeeded => OutcomeWord::Succeeded,
+        Verdict::Failed => OutcomeWord::FailedAttempt,
+        Verdict::FailedForGood => OutcomeWord::PermanentlyFailed,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn every_standing_and_every_verdict_has_one_of_the_seeds_words() {
         let standings =
             [Standing::Pending, Standing::Retrying, Standing::Succeeded, Standing::Failed];
-        assert_eq!(standings.map(status_word), ["queued", "queued", "succeeded", "failed"]);
+        let words = serde_json::to_value(standings.map(status_word)).unwrap();
+        assert_eq!(words, json!(["queued", "queued", "succeeded", "failed"]));
         let verdicts = [Verdict::Succeeded, Verdict::Failed, Verdict::FailedForGood];
-        assert_eq!(
-            verdicts.map(outcome_word),
-            ["succeeded", "failed_attempt", "permanently_failed"]
-        );
+        let words = serde_json::to_value(verdicts.map(outcome_word)).unwrap();
+        assert_eq!(words, json!(["succeeded", "failed_attempt", "permanently_failed"]));
     }
 
     #[test]

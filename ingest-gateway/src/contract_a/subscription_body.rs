@@ -3,11 +3,35 @@
 use egress::{EgressPolicy, UrlRejection};
 use pipeline::subscription::SecretText;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::contract_a::problem::{BODY, Expected, Problem, Step};
 use crate::json_fields::{self, NotText};
 use crate::subscription_fields::{self, NotASecret, NotATarget};
 use crate::subscription_store::Wanted;
+
+/// What a client says of a subscription; other fields are ignored.
+#[derive(ToSchema)]
+#[schema(as = a::SubscriptionBody)]
+#[expect(dead_code, reason = "only the schema is used; the body is read field by field")]
+pub(crate) struct SubscriptionBody {
+    /// `http` or `https`, without user name, password and fragment, to a host and port that the
+    /// operator's policy allows. It is kept in its normal form.
+    #[schema(format = Uri, max_length = 2048, example = "https://example.com/webhook-receiver")]
+    target_url: String,
+    /// Verifies events and signs deliveries. What follows `whsec_` is base64; null or an empty
+    /// text verifies and signs nothing.
+    #[schema(pattern = r"^[^\u0000]*$", example = "your_secure_secret_key")]
+    secret: Option<String>,
+    /// Exactly the types that are delivered; every type if there is none.
+    #[schema(default = json!([]), example = json!(["user.created", "user.updated"]))]
+    event_types: Option<Vec<EventType>>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = a::EventType, pattern = r"^[^\u0000]*$")]
+#[expect(dead_code, reason = "only the schema is used")]
+struct EventType(String);
 
 /// Reads the body. A field that is left out has its default, also on PUT; unknown fields are
 /// ignored.

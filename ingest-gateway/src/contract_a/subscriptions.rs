@@ -8,11 +8,12 @@ use axum::extract::{RawQuery, State};
 use http::{HeaderMap, StatusCode};
 use pipeline::ids::SubscriptionId;
 
+use crate::contract_a::documented::{Invalid, NoSubscription, Refused, RefusedBody, TAG};
 use crate::contract_a::path::{self, Segment};
 use crate::contract_a::problem::Problem;
-use crate::contract_a::query::Number;
+use crate::contract_a::query::{Limit, Number, Skip};
 use crate::contract_a::rejection::Rejection;
-use crate::contract_a::subscription_body;
+use crate::contract_a::subscription_body::{self, SubscriptionBody};
 use crate::contract_a::subscription_shape::SubscriptionShape;
 use crate::gateway::Gateway;
 use crate::request_body;
@@ -21,7 +22,46 @@ const LIST_LIMIT: i64 = 100;
 
 type Answer<T> = Result<T, Rejection>;
 
-/// `POST /subscriptions/`
+/// Create a subscription
+#[utoipa::path(
+    post,
+    path = "/subscriptions/",
+    operation_id = "a_create_subscription",
+    tag = TAG,
+    request_body = SubscriptionBody,
+    responses(
+        (
+            status = 201,
+            description = "The subscription.",
+            body = SubscriptionShape,
+            links(
+                ("read" = (
+                    operation_id = "a_read_subscription",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("replace" = (
+                    operation_id = "a_replace_subscription",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("delete" = (
+                    operation_id = "a_delete_subscription",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("ingest" = (
+                    operation_id = "a_ingest",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("logs" = (
+                    operation_id = "a_list_attempts_of_subscription",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+            ),
+        ),
+        Invalid,
+        Refused,
+        RefusedBody,
+    ),
+)]
 pub(crate) async fn create(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
@@ -33,7 +73,19 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(created.into())))
 }
 
-/// `GET /subscriptions/?skip=0&limit=100`
+/// List subscriptions
+#[utoipa::path(
+    get,
+    path = "/subscriptions/",
+    operation_id = "a_list_subscriptions",
+    tag = TAG,
+    params(Skip, Limit<LIST_LIMIT>),
+    responses(
+        (status = 200, description = "In the order of their making.", body = Vec<SubscriptionShape>),
+        Invalid,
+        Refused,
+    ),
+)]
 pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     RawQuery(query): RawQuery,
@@ -43,7 +95,20 @@ pub(crate) async fn list(
     Ok(Json(subscriptions.into_iter().map(SubscriptionShape::from).collect()))
 }
 
-/// `GET /subscriptions/{id}`
+/// Read a subscription
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}",
+    operation_id = "a_read_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id.")),
+    responses(
+        (status = 200, description = "The subscription.", body = SubscriptionShape),
+        Invalid,
+        NoSubscription,
+        Refused,
+    ),
+)]
 pub(crate) async fn read(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,
@@ -52,7 +117,24 @@ pub(crate) async fn read(
     Ok(Json(found.ok_or_else(Rejection::subscription_not_found)?.into()))
 }
 
-/// `PUT /subscriptions/{id}`: a full replacement.
+/// Replace a subscription
+///
+/// A field that is left out gets its default.
+#[utoipa::path(
+    put,
+    path = "/subscriptions/{id}",
+    operation_id = "a_replace_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id.")),
+    request_body = SubscriptionBody,
+    responses(
+        (status = 200, description = "The subscription as it is now.", body = SubscriptionShape),
+        Invalid,
+        NoSubscription,
+        Refused,
+        RefusedBody,
+    ),
+)]
 pub(crate) async fn replace(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,
@@ -67,7 +149,22 @@ pub(crate) async fn replace(
     Ok(Json(replaced.ok_or_else(Rejection::subscription_not_found)?.into()))
 }
 
-/// `DELETE /subscriptions/{id}`
+/// Delete a subscription
+///
+/// Its history can be read until it has aged out.
+#[utoipa::path(
+    delete,
+    path = "/subscriptions/{id}",
+    operation_id = "a_delete_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id.")),
+    responses(
+        (status = 204, description = "It is deleted."),
+        Invalid,
+        NoSubscription,
+        Refused,
+    ),
+)]
 pub(crate) async fn delete(State(gateway): State<Arc<Gateway>>, id: Segment) -> Answer<StatusCode> {
     let deleted = gateway.changes.delete(subscription_id(id)?).await?;
     deleted.ok_or_else(Rejection::subscription_not_found)?;

@@ -11,7 +11,11 @@ use http::{HeaderMap, StatusCode};
 use pipeline::ids::DeliveryId;
 use serde::Serialize;
 use signature::HubRejection;
+use utoipa::ToSchema;
 
+use crate::contract_b::documented::{
+    Message, NoSubscription, NotJson, Refused, RefusedBody, RefusedEvent, TAG,
+};
 use crate::contract_b::json_body;
 use crate::contract_b::path::{self, Segment};
 use crate::contract_b::rejection::Rejection;
@@ -19,19 +23,77 @@ use crate::event_type::in_header;
 use crate::gateway::Gateway;
 use crate::inbound_signature::{SignatureRejection, sentence};
 use crate::ingest::{Decision, Event, NotTaken, take_in};
+use crate::openapi::parameters::{EventTypeHeader, SignatureHeader};
 use crate::request_body;
 
 const NOT_JSON: &str = "Request body must be JSON";
 
-/// The 202's body.
-#[derive(Debug, Serialize)]
+/// What became of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = b::Accepted)]
 pub(crate) struct Accepted {
+    #[schema(example = "Webhook received and queued")]
     message: String,
+    /// Left out if the subscription's filter does not name the event's type.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Uuid, required = false)]
     task_id: Option<DeliveryId>,
 }
 
-/// `POST /ingest/{id}`
+/// Submit an event
+///
+/// With the 202 it is stored durably, unless the message says that its delivery is skipped.
+#[utoipa::path(
+    post,
+    path = "/ingest/{id}",
+    operation_id = "b_ingest",
+    tag = TAG,
+    params(
+        ("id" = Uuid, Path, description = "The subscription's id."),
+        SignatureHeader,
+        EventTypeHeader,
+    ),
+    request_body(
+        content = Value,
+        description = "Any JSON value. All of it is delivered, as it is.",
+        example = json!({"event": "order.created"}),
+    ),
+    responses(
+        RefusedBody,
+        (
+            status = 202,
+            description = "The event is stored, or filtered.",
+            body = Accepted,
+            links(("status" = (
+                operation_id = "b_read_delivery_task",
+                parameters(("id" = "$response.body#/task_id")),
+            ))),
+        ),
+        (
+            status = 400,
+            description = "The signature is no `sha256=...`; or the body broke off.",
+            body = Message,
+            examples(
+                ("no method" = (value = json!({"message": "Invalid signature header format"}))),
+                ("other method" = (value = json!({"message": "Unsupported signature hash method"}))),
+            ),
+        ),
+        (
+            status = 401,
+            description = "The subscription has a secret, and the signature is missing or not \
+                           that of the body.",
+            body = Message,
+            examples(
+                ("missing" = (value = json!({"message": "Signature header missing"}))),
+                ("wrong" = (value = json!({"message": "Invalid signature"}))),
+            ),
+        ),
+        NotJson,
+        NoSubscription,
+        Refused,
+        RefusedEvent,
+    ),
+)]
 pub(crate) async fn ingest(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,

@@ -3,6 +3,7 @@
 //!
 //! Shapes and texts only; the rules stand in the modules above, which know no contract.
 
+pub(crate) mod documented;
 mod field_errors;
 pub(crate) mod ingest;
 mod json_body;

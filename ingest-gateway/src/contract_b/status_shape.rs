@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use pipeline::ids::{DeliveryId, SubscriptionId};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::contract_b::timestamp::{isoformat, optional_isoformat};
@@ -11,38 +12,76 @@ use crate::json_fields;
 use crate::standing::{Standing, Verdict};
 use crate::status_store::{Attempt, DeliveryStatus};
 
-/// A delivery with its attempts, oldest first. The seed documents the id by one name and
-/// answers it by the other.
-#[derive(Debug, Serialize)]
+/// A delivery with its attempts, oldest first.
+// The seed documents the id by one name and answers it by the other.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = b::DeliveryTask)]
 pub(crate) struct TaskShape {
+    #[schema(value_type = Uuid)]
     task_id: DeliveryId,
+    /// The same.
+    #[schema(value_type = Uuid)]
     id: DeliveryId,
+    #[schema(value_type = Uuid)]
     subscription_id: SubscriptionId,
+    /// What is delivered: the JSON value, or else its text; null if it is not kept any more.
+    #[schema(value_type = Value)]
     payload: Option<Payload>,
-    status: &'static str,
+    #[schema(inline)]
+    status: StatusWord,
     attempts_count: i32,
     #[serde(serialize_with = "isoformat")]
     created_at: Timestamp,
     #[serde(serialize_with = "optional_isoformat")]
+    #[schema(required)]
     last_attempt_at: Option<Timestamp>,
     #[serde(serialize_with = "optional_isoformat")]
+    #[schema(required)]
     next_attempt_at: Option<Timestamp>,
+    #[schema(required)]
     last_http_status: Option<i32>,
+    #[schema(required)]
     last_error: Option<String>,
     attempts: Vec<AttemptShape>,
 }
 
 /// One call to a receiver.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = b::Attempt)]
 pub(crate) struct AttemptShape {
     id: Uuid,
+    #[schema(value_type = Uuid)]
     delivery_task_id: DeliveryId,
     attempt_number: i32,
-    outcome: &'static str,
+    #[schema(inline)]
+    outcome: OutcomeWord,
+    #[schema(required)]
     http_status: Option<i32>,
+    #[schema(required)]
     error_details: Option<String>,
     #[serde(serialize_with = "isoformat")]
     timestamp: Timestamp,
+}
+
+/// Where a delivery stands.
+// The seed has a fifth word, `processing`, for the time of a call. Here a delivery is pending or
+// retrying until the call has an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum StatusWord {
+    Pending,
+    Retrying,
+    Succeeded,
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeWord {
+    Success,
+    FailedAttempt,
+    /// The last attempt of a delivery that failed.
+    PermanentlyFailed,
 }
 
 /// What is delivered: the JSON value as it was written, or else whatever text it is.
@@ -96,36 +135,38 @@ impl Payload {
     }
 }
 
-/// The seed has a fifth word, `processing`, for the time of a call. Here a delivery is pending
-/// or retrying until the call has an outcome.
-fn status_word(standing: Standing) -> &'static str {
+fn status_word(standing: Standing) -> StatusWord {
     match standing {
-        Standing::Pending => "pending",
-        Standing::Retrying => "retrying",
-        Standing::Succeeded => "succeeded",
-        Standing::Failed => "failed",
+        Standing::Pending => StatusWord::Pending,
+        Standing::Retrying => StatusWord::Retrying,
+        Standing::Succeeded => StatusWord::Succeeded,
+        Standing::Failed => StatusWord::Failed,
     }
 }
 
-fn outcome_word(verdict: Verdict) -> &'static str {
+fn outcome_word(verdict: Verdict) -> OutcomeWord {
     match verdict {
-        Verdict::Succeeded => "success",
-        Verdict::Failed => "failed_attempt",
-        Verdict::FailedForGood => "permanently_failed",
+        Verdict::Succeeded => OutcomeWord::Success,
+        Verdict::Failed => OutcomeWord::FailedAttempt,
+        Verdict::FailedForGood => OutcomeWord::PermanentlyFailed,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn every_standing_and_every_verdict_has_one_of_the_seeds_words() {
         let standings =
             [Standing::Pending, Standing::Retrying, Standing::Succeeded, Standing::Failed];
-        assert_eq!(standings.map(status_word), ["pending", "retrying", "succeeded", "failed"]);
+        let words = serde_json::to_value(standings.map(status_word)).unwrap();
+        assert_eq!(words, json!(["pending", "retrying", "succeeded", "failed"]));
         let verdicts = [Verdict::Succeeded, Verdict::Failed, Verdict::FailedForGood];
-        assert_eq!(verdicts.map(outcome_word), ["success", "failed_attempt", "permanently_failed"]);
+        let words = serde_json::to_value(verdicts.map(outcome_word)).unwrap();
+        assert_eq!(words, json!(["success", "failed_attempt", "permanently_failed"]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use egress::{EgressPolicy, UrlRejection};
 use pipeline::subscription::SecretText;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::contract_b::field_errors::{
     FieldErrors, LENGTH, MAX_CHARACTERS, MISSING, NOT_A_STRING, NOT_A_URL, NULL, Said, TOO_LONG,
@@ -16,6 +17,62 @@ use crate::subscription_store::{Amendment, Wanted};
 const TARGET_URL: &str = "target_url";
 const SECRET: &str = "secret";
 const EVENT_TYPE_FILTER: &str = "event_type_filter";
+
+/// What a client says of a subscription.
+#[derive(ToSchema)]
+#[schema(as = b::SubscriptionBody)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the schema is used; the body is read field by field")]
+pub(crate) struct SubscriptionBody {
+    /// `http` or `https`, without user name, password and fragment, to a host and port that the
+    /// operator's policy allows. It is kept in its normal form.
+    #[schema(
+        format = Uri,
+        min_length = 1,
+        max_length = 255,
+        example = "https://example.com/your-unique-id",
+    )]
+    target_url: String,
+    /// Verifies events and signs deliveries. What follows `whsec_` is base64; null or an empty
+    /// text verifies and signs nothing.
+    #[schema(
+        max_length = 255,
+        pattern = r"^[^\u0000]*$",
+        example = "my-secure-secret-for-signing"
+    )]
+    secret: Option<String>,
+    /// The only type that is delivered; every type for null or an empty text.
+    #[schema(max_length = 255, pattern = r"^[^\u0000]*$", example = "order.created")]
+    event_type_filter: Option<String>,
+}
+
+/// What a client changes of a subscription; what is left out stays as it is.
+#[derive(ToSchema)]
+#[schema(as = b::SubscriptionAmendment)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the schema is used; the body is read field by field")]
+pub(crate) struct AmendmentBody {
+    /// As in a POST.
+    #[schema(
+        value_type = String,
+        required = false,
+        format = Uri,
+        min_length = 1,
+        max_length = 255,
+        example = "https://example.com/updated-id",
+    )]
+    target_url: Option<String>,
+    /// As in a POST; null takes it away.
+    #[schema(
+        max_length = 255,
+        pattern = r"^[^\u0000]*$",
+        example = "my-secure-secret-for-signing"
+    )]
+    secret: Option<String>,
+    /// As in a POST; null takes it away.
+    #[schema(max_length = 255, pattern = r"^[^\u0000]*$", example = "product.updated")]
+    event_type_filter: Option<String>,
+}
 
 /// Reads the body of a POST.
 ///

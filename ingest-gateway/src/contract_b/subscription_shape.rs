@@ -4,15 +4,23 @@ use jiff::Timestamp;
 use pipeline::ids::SubscriptionId;
 use pipeline::subscription::{SecretText, Subscription};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::contract_b::timestamp::isoformat;
 
-/// The fields in the contract's order.
-#[derive(Debug, Serialize)]
+/// A subscription.
+// The fields stand in the contract's order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = b::Subscription)]
 pub(crate) struct SubscriptionShape {
+    #[schema(value_type = Uuid)]
     id: SubscriptionId,
+    #[schema(format = Uri, example = "https://example.com/your-unique-id")]
     target_url: String,
+    #[schema(required, example = "my-secure-secret-for-signing")]
     secret: Option<String>,
+    /// Null also for a subscription that another contract has given several event types.
+    #[schema(required, example = "order.created")]
     event_type_filter: Option<String>,
     #[serde(serialize_with = "isoformat")]
     created_at: Timestamp,

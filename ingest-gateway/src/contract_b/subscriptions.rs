@@ -7,11 +7,14 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::contract_b::documented::{Invalid, NoSubscription, NotJson, Refused, RefusedBody, TAG};
+use crate::contract_b::json_body;
 use crate::contract_b::path::{self, Segment};
 use crate::contract_b::rejection::Rejection;
+use crate::contract_b::subscription_body::{self, AmendmentBody, SubscriptionBody};
 use crate::contract_b::subscription_shape::SubscriptionShape;
-use crate::contract_b::{json_body, subscription_body};
 use crate::gateway::Gateway;
 
 /// The contract has no pages: what is beyond this is left out.
@@ -20,7 +23,47 @@ const NOT_JSON: &str = "Request body must be valid JSON";
 
 type Answer<T> = Result<T, Rejection>;
 
-/// `POST /subscriptions`
+/// Create a subscription
+#[utoipa::path(
+    post,
+    path = "/subscriptions",
+    operation_id = "b_create_subscription",
+    tag = TAG,
+    request_body = SubscriptionBody,
+    responses(
+        RefusedBody,
+        (
+            status = 201,
+            description = "The subscription.",
+            body = SubscriptionShape,
+            links(
+                ("read" = (
+                    operation_id = "b_read_subscription",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("amend" = (
+                    operation_id = "b_amend_subscription",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("delete" = (
+                    operation_id = "b_delete_subscription",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("ingest" = (
+                    operation_id = "b_ingest",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+                ("attempts" = (
+                    operation_id = "b_list_attempts",
+                    parameters(("id" = "$response.body#/id")),
+                )),
+            ),
+        ),
+        NotJson,
+        Invalid,
+        Refused,
+    ),
+)]
 pub(crate) async fn create(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
@@ -32,7 +75,21 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(created.into())))
 }
 
-/// `GET /subscriptions`
+/// List subscriptions
+#[utoipa::path(
+    get,
+    path = "/subscriptions",
+    operation_id = "b_list_subscriptions",
+    tag = TAG,
+    responses(
+        (
+            status = 200,
+            description = "The first thousand, in the order of their making.",
+            body = Vec<SubscriptionShape>,
+        ),
+        Refused,
+    ),
+)]
 pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
 ) -> Answer<Json<Vec<SubscriptionShape>>> {
@@ -40,7 +97,19 @@ pub(crate) async fn list(
     Ok(Json(subscriptions.into_iter().map(SubscriptionShape::from).collect()))
 }
 
-/// `GET /subscriptions/{id}`
+/// Read a subscription
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}",
+    operation_id = "b_read_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id.")),
+    responses(
+        (status = 200, description = "The subscription.", body = SubscriptionShape),
+        NoSubscription,
+        Refused,
+    ),
+)]
 pub(crate) async fn read(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,
@@ -49,7 +118,23 @@ pub(crate) async fn read(
     Ok(Json(found.ok_or(Rejection::SubscriptionNotFound)?.into()))
 }
 
-/// `PUT /subscriptions/{id}`: what is left out stays.
+/// Change a subscription
+#[utoipa::path(
+    put,
+    path = "/subscriptions/{id}",
+    operation_id = "b_amend_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id.")),
+    request_body = AmendmentBody,
+    responses(
+        RefusedBody,
+        (status = 200, description = "The subscription as it is now.", body = SubscriptionShape),
+        NotJson,
+        Invalid,
+        NoSubscription,
+        Refused,
+    ),
+)]
 pub(crate) async fn amend(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,
@@ -63,13 +148,27 @@ pub(crate) async fn amend(
     Ok(Json(amended.ok_or(Rejection::SubscriptionNotFound)?.into()))
 }
 
-/// The 200's body.
-#[derive(Debug, Serialize)]
+/// It is deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = b::Deleted)]
 pub(crate) struct Deleted {
+    #[schema(example = "Subscription deleted")]
     message: &'static str,
 }
 
-/// `DELETE /subscriptions/{id}`
+/// Delete a subscription
+#[utoipa::path(
+    delete,
+    path = "/subscriptions/{id}",
+    operation_id = "b_delete_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id.")),
+    responses(
+        (status = 200, description = "It is deleted.", body = Deleted),
+        NoSubscription,
+        Refused,
+    ),
+)]
 pub(crate) async fn delete(
     State(gateway): State<Arc<Gateway>>,
     id: Segment,

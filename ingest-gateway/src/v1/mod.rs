@@ -10,6 +10,7 @@
 //! | `publish`, `batch`, `idempotency` | one event to the broker, many of them, and each key once |
 
 pub(crate) mod batch;
+pub(crate) mod documented;
 mod event_item;
 mod event_request;
 pub(crate) mod events;

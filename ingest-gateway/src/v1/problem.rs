@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::refusal::Refusal;
 
@@ -25,7 +26,8 @@ pub(crate) struct Problem {
 }
 
 /// What is wrong with one part of a body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = v1::FieldError)]
 pub(crate) struct FieldError {
     /// Where: a JSON pointer (RFC 6901) into the body.
     pub pointer: String,
@@ -39,9 +41,10 @@ impl FieldError {
     }
 }
 
-/// The document's members, in the order of RFC 9457.
-#[derive(Serialize)]
-struct Document {
+/// A problem document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = v1::Problem)]
+pub(crate) struct Document {
     /// A name, not an address: `urn:hooklog:problem:` and the code.
     r#type: String,
     title: &'static str,
@@ -49,6 +52,7 @@ struct Document {
     detail: Cow<'static, str>,
     code: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     errors: Vec<FieldError>,
 }
 
@@ -113,18 +117,24 @@ impl<E: Into<Refusal>> From<E> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let Self { status, code, detail, errors, header } = self;
-        let document = Document {
+impl From<Problem> for Document {
+    fn from(problem: Problem) -> Self {
+        let Problem { status, code, detail, errors, .. } = problem;
+        Self {
             r#type: format!("urn:hooklog:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail,
             code,
             errors,
-        };
-        let mut answer = (status, axum::Json(document)).into_response();
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, header) = (self.status, self.header.clone());
+        let mut answer = (status, axum::Json(Document::from(self))).into_response();
         answer.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
         answer.headers_mut().extend(header);
         answer
