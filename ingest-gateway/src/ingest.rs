@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use pipeline::filter::{Match, match_literal};
 use pipeline::ids::{DeliveryId, SubscriptionId};
+use pipeline::payload_filter::Payload;
 use pipeline::subscription::Verification;
 
 use crate::gateway::Gateway;
@@ -39,6 +40,8 @@ pub(crate) enum Decision {
     OtherType(String),
     /// The subscription has a filter, and the event has no type.
     TypeMissing,
+    /// The subscription's payload filter does not let the body through.
+    OtherPayload,
 }
 
 /// Why an event was not taken. `R` is a contract's refusal of a body's form.
@@ -90,6 +93,10 @@ pub(crate) async fn take_in<R>(
         Match::Yes => {}
         Match::No => return Ok(Decision::OtherType(event_type.unwrap_or_default())),
         Match::TypeMissing => return Ok(Decision::TypeMissing),
+    }
+    let filter = subscription.options.filter.as_ref();
+    if filter.is_some_and(|filter| !filter.lets_through(&Payload::new(&body))) {
+        return Ok(Decision::OtherPayload);
     }
 
     let delivery = NewDelivery {

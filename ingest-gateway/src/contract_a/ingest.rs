@@ -108,6 +108,9 @@ pub(crate) async fn ingest(
         Ok(Decision::OtherType(event_type)) => {
             (format!("Webhook accepted but filtered by event type: '{event_type}'."), None)
         }
+        Ok(Decision::OtherPayload) => {
+            ("Webhook accepted but filtered by payload.".to_owned(), None)
+        }
         Ok(Decision::TypeMissing) => {
             return Err(Rejection::Detail(StatusCode::BAD_REQUEST, TYPE_MISSING.into()));
         }

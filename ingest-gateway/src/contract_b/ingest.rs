@@ -124,6 +124,7 @@ pub(crate) async fn ingest(
             ),
             None,
         ),
+        Ok(Decision::OtherPayload) => ("Payload filtered, delivery skipped".to_owned(), None),
         Err(NotTaken::Form(rejection)) => return Err(rejection),
         Err(NotTaken::UnknownSubscription) => return Err(Rejection::SubscriptionNotFound),
         Err(NotTaken::Signature(rejection)) => return Err(signature_words(&rejection)),

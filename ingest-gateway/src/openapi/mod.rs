@@ -69,7 +69,10 @@ struct Whole;
 struct ContractB;
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(), components(schemas(v1::documented::Problem)))]
+#[openapi(
+    paths(v1::events::to_all, v1::events::to_one),
+    components(schemas(v1::documented::Problem))
+)]
 struct V1;
 
 /// The document of a gateway with these settings.

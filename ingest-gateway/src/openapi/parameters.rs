@@ -32,6 +32,21 @@ impl IntoParams for EventTypeHeader {
     }
 }
 
+/// The producer's name for an event.
+pub(crate) struct IdempotencyKeyHeader;
+
+impl IntoParams for IdempotencyKeyHeader {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "Names the event: a repeat is delivered once and gets the same answer. \
+                           In a batch each item's name is this and its place.";
+        let mut parameter = header("Idempotency-Key", description);
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let key = text.min_length(Some(1)).max_length(Some(255)).pattern(Some("^[\\x21-\\x7e]+$"));
+        parameter.schema = Some(key.into());
+        vec![parameter]
+    }
+}
+
 fn header(name: &str, description: &str) -> Parameter {
     ParameterBuilder::new()
         .name(name)

@@ -18,6 +18,7 @@ use http_body_util::BodyExt as _;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
@@ -27,7 +28,9 @@ use crate::v1::event_item;
 use crate::v1::event_request::ItemForm;
 use crate::v1::idempotency::IdempotencyKey;
 use crate::v1::item_splitter::{BatchForm, ItemSplitter, NotAnArray, Piece};
-use crate::v1::publish::{MAX_LISTED, NotPublished, Published, Target, publish};
+use crate::v1::publish::{
+    FilteredBy, ListedDelivery, MAX_LISTED, NotPublished, Published, Target, publish,
+};
 
 const WINDOW: usize = 256;
 const WINDOW_BYTES: usize = 1 << 20;
@@ -58,12 +61,14 @@ pub(crate) struct Batch {
 }
 
 /// What became of a batch.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = v1::BatchAnswer)]
 pub(crate) struct BatchAnswer {
     pub accepted: usize,
     pub filtered: usize,
     pub rejected: usize,
     /// In the order of the items.
+    #[schema(value_type = Vec<ItemAnswerShape>)]
     pub results: Vec<ItemAnswer>,
     #[serde(skip)]
     listed: usize,
@@ -78,6 +83,25 @@ pub(crate) struct ItemAnswer {
     index: usize,
     #[serde(flatten)]
     answer: Answer,
+}
+
+/// What became of one item: as an event alone, or why it was rejected.
+#[derive(ToSchema)]
+#[schema(as = v1::ItemAnswer)]
+#[expect(dead_code, reason = "only the schema is used; an answer is one of two shapes")]
+struct ItemAnswerShape {
+    /// The item's place in the batch, from 0.
+    index: usize,
+    /// `accepted`, `filtered` or `rejected`.
+    status: String,
+    /// Of an item that is not rejected, as are the next three.
+    event_id: Option<String>,
+    reason: Option<FilteredBy>,
+    delivery_count: Option<usize>,
+    deliveries: Option<Vec<ListedDelivery>>,
+    /// The stable code of a rejection.
+    code: Option<String>,
+    detail: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use pipeline::cloud_event::{CloudEvent, CloudEventError};
 use pipeline::fan_out;
+use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::json_fields::{self, Fields, NoFields, NotJson, NotText};
@@ -21,6 +23,42 @@ const JSON: &str = "application/json";
 pub(crate) struct Item {
     pub event: CloudEvent,
     pub key: Option<IdempotencyKey>,
+}
+
+/// An event that says its type beside its body.
+#[derive(ToSchema)]
+#[schema(as = v1::DescribedEvent, example = json!({"event_type": "order.created", "data": {"n": 1}}))]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the schema is used; the item is read field by field")]
+pub(crate) struct DescribedEvent {
+    #[schema(min_length = 1, max_length = 1024, pattern = r"^[^\u0000]+$")]
+    event_type: String,
+    /// What is delivered, as it is written here.
+    data: Value,
+    /// Names the event; a repeat is delivered once.
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[\x21-\x7e]+$")]
+    idempotency_key: Option<String>,
+}
+
+/// A CloudEvent 1.0 in the JSON event format.
+#[derive(ToSchema)]
+#[schema(
+    as = v1::CloudEvent,
+    example = json!({
+        "specversion": "1.0", "id": "1", "source": "/shop", "type": "order.created", "data": {"n": 1},
+    }),
+)]
+#[expect(dead_code, reason = "only the schema is used; the item is read by its own rules")]
+pub(crate) struct CloudEventShape {
+    #[schema(pattern = "^1\\.0$")]
+    specversion: String,
+    #[schema(min_length = 1, max_length = 255)]
+    id: String,
+    #[schema(min_length = 1, max_length = 255)]
+    source: String,
+    #[schema(min_length = 1, max_length = 255)]
+    r#type: String,
+    data: Option<Value>,
 }
 
 /// Why bytes are no event. Holds none of them but a field's name.
@@ -231,13 +269,13 @@ mod tests {
 
     #[test]
     fn what_says_that_it_is_json_has_to_be_json_and_anything_else_goes_as_it_is() {
-        let raw = |content_type: &str, data: &'static [u8]| {
+        let read = |content_type: &str, data: &'static [u8]| {
             let data = Bytes::from_static(data);
-            super::raw("t".into(), content_type.into(), data, None, Uuid::nil())
+            raw("t".into(), content_type.into(), data, None, Uuid::nil())
         };
-        assert!(raw("application/json", b"{}").is_ok());
-        assert!(raw("application/vnd.x+JSON; a=b", b"{").is_err());
-        assert_eq!(raw("image/png", b"\0\xff").unwrap().event.data, &b"\0\xff"[..]);
+        assert!(read("application/json", b"{}").is_ok());
+        assert!(read("application/vnd.x+JSON; a=b", b"{").is_err());
+        assert_eq!(read("image/png", b"\0\xff").unwrap().event.data, &b"\0\xff"[..]);
     }
 
     proptest! {

@@ -12,13 +12,16 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use pipeline::cloud_event_http;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
+use crate::openapi::parameters::{EventTypeHeader, IdempotencyKeyHeader};
 use crate::refusal::Refusal;
 use crate::request_body::{self, BodyError};
 use crate::v1::batch::{Batch, BatchAnswer, publish_batch};
-use crate::v1::event_item::{self, Item, NotAnItem};
+use crate::v1::documented::{Problem as ProblemShape, Refused, RefusedBody, RefusedEvent, TAG};
+use crate::v1::event_item::{self, CloudEventShape, DescribedEvent, Item, NotAnItem};
 use crate::v1::event_request::{self, ItemForm, RequestForm};
 use crate::v1::idempotency::IdempotencyKey;
 use crate::v1::item_splitter::BatchForm;
@@ -29,7 +32,65 @@ use crate::v1::publish::{NotPublished, Published, Target, publish};
 /// An answer whose shape depends on what was sent.
 type Answer = Result<Response, Problem>;
 
-/// `POST /v1/events`
+/// What `/v1` answers for events.
+#[derive(ToSchema)]
+#[schema(as = v1::Taken)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the schema is used")]
+enum Taken {
+    One(Published),
+    Many(BatchAnswer),
+}
+
+/// An event that describes itself, or many of them.
+#[derive(ToSchema)]
+#[schema(as = v1::EventOrEvents)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the schema is used")]
+enum EventOrEvents {
+    One(DescribedEvent),
+    Many(Vec<DescribedEvent>),
+}
+
+/// Publish events to everybody who wants them
+///
+/// The request is one event or a batch; its headers say which. With `X-Event-Type` the body is
+/// the event's, whatever it is. Without, JSON is a described event or an array of them. NDJSON is
+/// a batch, and CloudEvents come in binary, structured or batch mode. A 202 means that the broker
+/// has what is accepted; every item of a batch has its own result.
+#[utoipa::path(
+    post,
+    path = "/events",
+    operation_id = "v1_publish",
+    tag = TAG,
+    params(EventTypeHeader, IdempotencyKeyHeader),
+    request_body(content(
+        (EventOrEvents = "application/json"),
+        (CloudEventShape = "application/cloudevents+json"),
+        (Vec<CloudEventShape> = "application/cloudevents-batch+json"),
+        (String = "application/x-ndjson"),
+    )),
+    responses(
+        RefusedBody,
+        (status = 202, description = "What became of it.", body = Taken),
+        (
+            status = 400,
+            description = "It is no event, or the body broke off.",
+            body = ProblemShape,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 422,
+            description = "The key was used for another event; or no item of a batch is one.",
+            content(
+                (ProblemShape = "application/problem+json"),
+                (BatchAnswer = "application/json"),
+            ),
+        ),
+        Refused,
+        RefusedEvent,
+    ),
+)]
 pub(crate) async fn to_all(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
@@ -38,7 +99,52 @@ pub(crate) async fn to_all(
     take(&gateway, Target::All, &headers, body).await
 }
 
-/// `POST /v1/subscriptions/{id}/events`
+/// Publish events to one subscription
+///
+/// As for all; what the subscription's filter does not let through is told and not stored.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/events",
+    operation_id = "v1_publish_to_subscription",
+    tag = TAG,
+    params(
+        ("id" = Uuid, Path, description = "The subscription's id."),
+        EventTypeHeader,
+        IdempotencyKeyHeader,
+    ),
+    request_body(content(
+        (EventOrEvents = "application/json"),
+        (CloudEventShape = "application/cloudevents+json"),
+        (Vec<CloudEventShape> = "application/cloudevents-batch+json"),
+        (String = "application/x-ndjson"),
+    )),
+    responses(
+        RefusedBody,
+        (status = 202, description = "What became of it.", body = Taken),
+        (
+            status = 400,
+            description = "It is no event, or the body broke off.",
+            body = ProblemShape,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 404,
+            description = "There is no such subscription.",
+            body = ProblemShape,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 422,
+            description = "The key was used for another event; or no item of a batch is one.",
+            content(
+                (ProblemShape = "application/problem+json"),
+                (BatchAnswer = "application/json"),
+            ),
+        ),
+        Refused,
+        RefusedEvent,
+    ),
+)]
 pub(crate) async fn to_one(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,
@@ -135,24 +241,20 @@ async fn many(
         return Err(Refusal::TOO_LARGE.into());
     }
     let answer = publish_batch(gateway, &batch, first_bytes, body).await?;
-    Ok(batch_answer(answer))
+    batch_answer(answer)
 }
 
 /// 202 if anything of it is in order; else the items say why not.
-fn batch_answer(answer: BatchAnswer) -> Response {
+fn batch_answer(answer: BatchAnswer) -> Answer {
     if answer.results.is_empty() {
-        let detail = "The batch holds no event.";
-        return Problem::bad_request("empty_batch", detail).into_response();
+        return Err(Problem::bad_request("empty_batch", "The batch holds no event."));
     }
-    if answer.accepted + answer.filtered > 0 {
-        return (StatusCode::ACCEPTED, Json(answer)).into_response();
-    }
-    if answer.unavailable > 0 {
-        let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response();
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        return response;
-    }
-    (StatusCode::UNPROCESSABLE_ENTITY, Json(answer)).into_response()
+    let status = match (answer.accepted + answer.filtered, answer.unavailable) {
+        (0, 0) => StatusCode::UNPROCESSABLE_ENTITY,
+        (0, _) => return Err(NotPublished::Unavailable.into()),
+        _ => StatusCode::ACCEPTED,
+    };
+    Ok((status, Json(answer)).into_response())
 }
 
 fn single(

@@ -10,6 +10,7 @@ use pipeline::ids::{DeliveryId, SubscriptionId};
 use pipeline::payload_filter::Payload;
 use pipeline::subscription::Subscription;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::gateway::Gateway;
 use crate::publisher::NotWritten;
@@ -29,14 +30,18 @@ pub(crate) enum Target {
 }
 
 /// A delivery of an event that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = v1::ListedDelivery)]
 pub(crate) struct ListedDelivery {
+    #[schema(value_type = Uuid)]
     delivery_id: DeliveryId,
+    #[schema(value_type = Uuid)]
     subscription_id: SubscriptionId,
 }
 
 /// What became of an event. Clones share the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = v1::Published)]
 pub(crate) struct Published {
     status: Status,
     event_id: String,
@@ -48,10 +53,12 @@ pub(crate) struct Published {
     delivery_count: usize,
     /// The first [`MAX_LISTED`] of them.
     #[serde(serialize_with = "as_list")]
+    #[schema(value_type = Vec<ListedDelivery>)]
     deliveries: Arc<[ListedDelivery]>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = v1::PublishedStatus)]
 #[serde(rename_all = "snake_case")]
 enum Status {
     /// The broker has it.
@@ -60,7 +67,8 @@ enum Status {
     Filtered,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = v1::FilteredBy)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FilteredBy {
     EventType,

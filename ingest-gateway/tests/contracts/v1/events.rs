@@ -142,6 +142,15 @@ async fn an_event_that_its_subscription_does_not_want_is_told_and_not_written() 
     assert_eq!(answer.json()["reason"], "payload");
     let answer = post(&gateway, &path, &[JSON, TYPE], r#"{"amount":101}"#).await;
     assert_eq!(answer.json()["status"], "accepted");
+    // The older contracts' ingest routes ask the filter too; the body is the whole request's.
+    let body = r#"{"payload":{},"amount":1}"#;
+    for (path, text) in [
+        (format!("/ingest/{id}"), "Webhook accepted but filtered by payload."),
+        (format!("/api/ingest/{id}"), "Payload filtered, delivery skipped"),
+    ] {
+        let answer = post(&gateway, &path, &[JSON], body).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({ "message": text })));
+    }
     let answer = post(&gateway, "/v1/events", &[JSON, TYPE], r#"{"amount":1}"#).await;
     assert_eq!(answer.json()["delivery_count"], 0);
     let answer = post(&gateway, "/v1/events", &[JSON, TYPE], r#"{"amount":1000}"#).await;
