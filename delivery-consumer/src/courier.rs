@@ -15,17 +15,16 @@ use pipeline::delivery::{DecodeError, Delivery};
 use pipeline::outcome::Reason;
 use pipeline::subscription::Subscription;
 use pipeline::topics::Topics;
-use signature::Secret;
 
 use crate::Config;
-use crate::decision::{self, CallResult, Decision, Made, Next, Queue};
+use crate::decision::{self, CallResult, Decision, Made, Next, Queue, RetryRules};
+use crate::limits::Limits;
 use crate::request;
+use crate::signer::Signer;
 
 /// How long a delivery waits for its subscription's version to reach this process before it is
 /// put aside.
 const CONFIGURATION_PATIENCE: Duration = Duration::from_secs(2);
-/// How long it is then put aside.
-const CONFIGURATION_SPILL: Duration = Duration::from_secs(1);
 
 /// Carries records. One per process, shared by all deliveries under way.
 pub(crate) struct Courier {
@@ -33,6 +32,7 @@ pub(crate) struct Courier {
     table: SubscriptionTable,
     producer: Producer,
     client: EgressClient,
+    limits: Limits,
     names: Names,
 }
 
@@ -58,6 +58,7 @@ impl Courier {
                 dead_letters: topics.dead_letters(),
             },
             config: config.clone(),
+            limits: Limits::default(),
             table,
             producer,
         })
@@ -107,19 +108,40 @@ impl Courier {
                 CONFIGURATION_PATIENCE,
             )
             .await;
-        let deleted = known.as_ref().is_some_and(|subscription| subscription.deleted);
-        let now = Timestamp::now();
-        let max_age = self.config.max_delivery_age;
-        if let Some(ended) = decision::end_without_call(delivery, deleted, max_age, now) {
-            return ended;
-        }
-        let Some(subscription) = known else {
-            let reason = Reason::ConfigurationBehind;
-            let tiers = self.topics().spill_tiers();
-            return decision::spill(delivery, reason, CONFIGURATION_SPILL, tiers, now);
+        let subscription = match self.callable(delivery, known) {
+            Ok(subscription) => subscription,
+            Err(instead) => return *instead,
+        };
+        let turn = match self.limits.turn(subscription.id, &subscription.options).await {
+            Ok(turn) => turn,
+            Err(delay) => {
+                let tiers = self.topics().spill_tiers();
+                return decision::spill(delivery, Reason::Limited, delay, tiers, Timestamp::now());
+            }
+        };
+        // Waiting for a turn takes time: what counts is what is set when the call is made.
+        let subscription = match self.callable(delivery, self.table.get(subscription.id)) {
+            Ok(subscription) => subscription,
+            Err(instead) => return *instead,
         };
         let made = self.call(delivery, &subscription).await;
-        decision::after_call(delivery, made, &self.config.retry_policy, self.topics().tiers())
+        drop(turn);
+        let options = &subscription.options;
+        let rules = RetryRules {
+            policy: options.retry.as_ref().unwrap_or(&self.config.retry_policy),
+            retry_on: options.retry_on.as_ref(),
+        };
+        decision::after_call(delivery, made, rules, self.topics().tiers())
+    }
+
+    /// The subscription, if a call may be made to it now.
+    fn callable(
+        &self,
+        delivery: &Delivery,
+        known: Option<Arc<Subscription>>,
+    ) -> Result<Arc<Subscription>, Box<Decision>> {
+        let (max_age, tiers) = (self.config.max_delivery_age, self.topics().spill_tiers());
+        decision::callable(delivery, known, max_age, tiers, Timestamp::now())
     }
 
     async fn call(&self, delivery: &Delivery, subscription: &Subscription) -> Made {
@@ -144,15 +166,18 @@ impl Courier {
             Ok(target) => target,
             Err(rejection) => return denied(&rejection),
         };
-        let secrets = match signing_secrets(subscription) {
-            Ok(secrets) => secrets,
+        let signer = match Signer::of(subscription, now) {
+            Ok(signer) => signer,
             Err(error) => {
                 let kind = decision::UNUSABLE_SECRET;
                 return CallResult::Failed { kind, detail: error.to_string() };
             }
         };
-        let headers = request::headers(delivery, &secrets, now);
-        let timeout = self.config.call_timeout;
+        let options = &subscription.options;
+        let headers = request::headers(delivery, &options.headers, &signer, now);
+        let own_timeout =
+            options.timeout_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let timeout = own_timeout.unwrap_or(self.config.call_timeout);
         match self.client.post(&target, headers, delivery.body.clone(), timeout).await {
             Ok(response) => CallResult::Answered {
                 status: response.status,
@@ -245,10 +270,4 @@ impl Courier {
 
 fn denied(rejection: &UrlRejection) -> CallResult {
     CallResult::Failed { kind: egress::FailureKind::Denied.as_str(), detail: rejection.to_string() }
-}
-
-fn signing_secrets(subscription: &Subscription) -> Result<Vec<Secret>, signature::SecretError> {
-    // The older services take an empty secret as none.
-    let texts = subscription.secret.iter().map(|secret| secret.expose());
-    texts.filter(|text| !text.is_empty()).map(Secret::from_text).collect()
 }

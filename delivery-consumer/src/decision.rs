@@ -1,6 +1,7 @@
 //! What follows from a call, or from making none. Pure: the times are arguments, and the
 //! jitter of a retry derives from the delivery.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,8 +9,17 @@ use pipeline::cascade::{Hop, next_hop};
 use pipeline::delivery::{Delivery, Wait};
 use pipeline::outcome::{self, Call, Kind, Outcome, Reason, State};
 use pipeline::retry_after;
+use pipeline::retry_on::RetryOn;
 use pipeline::retry_policy::RetryPolicy;
+use pipeline::subscription::Subscription;
 use pipeline::tier::Tiers;
+
+/// How long a delivery is put aside whose subscription is not known in its version yet.
+const CONFIGURATION_SPILL: Duration = Duration::from_secs(1);
+/// How long it is put aside behind a pause, the first time and at most; in between it doubles
+/// with each release.
+const SHORTEST_PAUSE_SPILL: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE_SPILL: Duration = Duration::from_secs(600);
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +76,22 @@ pub(crate) struct Decision {
     pub next: Next,
 }
 
-/// What a status means for a delivery (DESIGN 6): 2xx is delivered, 410 is never tried again,
-/// everything else is.
+/// Which failures are tried again, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RetryRules<'a> {
+    pub policy: &'a RetryPolicy,
+    /// Everything but a 410 if there is none.
+    pub retry_on: Option<&'a RetryOn>,
+}
+
+impl RetryRules<'_> {
+    /// Whether a call that ended with this status, or with none, may be tried again at all.
+    fn cover(self, status: Option<u16>) -> bool {
+        status != Some(GONE) && self.retry_on.is_none_or(|rule| rule.covers(status))
+    }
+}
+
+/// What a status means for a delivery (DESIGN 6).
 fn is_delivered(status: u16) -> bool {
     (200..300).contains(&status)
 }
@@ -78,7 +102,7 @@ const GONE: u16 = 410;
 pub(crate) fn after_call(
     delivery: &Delivery,
     made: Made,
-    policy: &RetryPolicy,
+    rules: RetryRules<'_>,
     tiers: &Tiers,
 ) -> Decision {
     let ended_at = later(made.started_at, made.latency);
@@ -88,13 +112,16 @@ pub(crate) fn after_call(
         let outcome = Outcome { call: Some(call), ..base };
         return Decision { outcome, next: Next::Nothing };
     }
-    let detail = call.error.clone().unwrap_or_default();
-    let delay = policy.delay_after(delivery.attempt, retry_after, delivery.id);
+    let mut detail = call.error.clone().unwrap_or_default();
+    let delay = rules.policy.delay_after(delivery.attempt, retry_after, delivery.id);
     let given_up = match delay {
-        _ if call.http_status == Some(GONE) => Some(Reason::Permanent),
+        _ if !rules.cover(call.http_status) => Some(Reason::Permanent),
         None => Some(Reason::Exhausted),
         Some(_) => None,
     };
+    if given_up == Some(Reason::Permanent) && call.http_status != Some(GONE) {
+        detail.push_str(", which the subscription does not retry");
+    }
     let call = Some(call);
     match (given_up, delay) {
         (Some(reason), _) => Decision {
@@ -103,8 +130,9 @@ pub(crate) fn after_call(
         },
         (None, delay) => {
             let delay = delay.unwrap_or_default();
-            let next = again(delivery, delivery.attempt + 1, ended_at, delay);
-            let next_attempt_at = next.wait.map(|wait| wait.due_at);
+            let wait = Wait { due_at: later(ended_at, delay), delay, doubles: false };
+            let next = again(delivery, delivery.attempt + 1, wait);
+            let next_attempt_at = Some(wait.due_at);
             let hop = next_hop(tiers, delay, delay);
             Decision {
                 outcome: Outcome { state: State::Retrying, next_attempt_at, call, ..base },
@@ -122,19 +150,60 @@ pub(crate) fn spill(
     spill_tiers: &Tiers,
     now: Timestamp,
 ) -> Decision {
-    let next = again(delivery, delivery.attempt, now, delay);
+    put_aside(delivery, reason, delay, false, spill_tiers, now)
+}
+
+fn put_aside(
+    delivery: &Delivery,
+    reason: Reason,
+    delay: Duration,
+    doubles: bool,
+    spill_tiers: &Tiers,
+    now: Timestamp,
+) -> Decision {
+    let wait = Wait { due_at: later(now, delay), delay, doubles };
+    let next = again(delivery, delivery.attempt, wait);
     let state = if delivery.attempt > 1 { State::Retrying } else { State::Pending };
     let outcome = Outcome {
         reason: Some(reason),
-        next_attempt_at: next.wait.map(|wait| wait.due_at),
+        next_attempt_at: Some(wait.due_at),
         ..outcome(delivery, Kind::Spill, state, now)
     };
     let hop = next_hop(spill_tiers, delay, delay);
     Decision { outcome, next: Next::Again { hop, delivery: next, queue: Queue::Spills } }
 }
 
-/// Ends a delivery without a call, if it has to: its subscription is deleted, or it is too old.
-pub(crate) fn end_without_call(
+/// Whom a delivery goes to. `known` is its subscription, if this process has it in the version
+/// that the delivery names or a later one.
+///
+/// # Errors
+/// What is done instead of a call: the delivery ends if its subscription is deleted or it is too
+/// old, and is put aside if its subscription is not known or is paused.
+pub(crate) fn callable(
+    delivery: &Delivery,
+    known: Option<Arc<Subscription>>,
+    max_age: Duration,
+    spill_tiers: &Tiers,
+    now: Timestamp,
+) -> Result<Arc<Subscription>, Box<Decision>> {
+    let deleted = known.as_ref().is_some_and(|subscription| subscription.deleted);
+    if let Some(ended) = end(delivery, deleted, max_age, now) {
+        return Err(Box::new(ended));
+    }
+    let Some(subscription) = known else {
+        let reason = Reason::ConfigurationBehind;
+        return Err(Box::new(spill(delivery, reason, CONFIGURATION_SPILL, spill_tiers, now)));
+    };
+    if subscription.paused.is_some() {
+        let before = delivery.wait.filter(|wait| wait.doubles).map_or(Duration::ZERO, |w| w.delay);
+        let delay = before.saturating_mul(2).clamp(SHORTEST_PAUSE_SPILL, LONGEST_PAUSE_SPILL);
+        let spilled = put_aside(delivery, Reason::Paused, delay, true, spill_tiers, now);
+        return Err(Box::new(spilled));
+    }
+    Ok(subscription)
+}
+
+fn end(
     delivery: &Delivery,
     subscription_deleted: bool,
     max_age: Duration,
@@ -157,11 +226,11 @@ pub(crate) fn end_without_call(
     Some(Decision { outcome, next: Next::DeadLetter { reason: Reason::Expired, detail } })
 }
 
-fn again(delivery: &Delivery, attempt: u32, now: Timestamp, delay: Duration) -> Box<Delivery> {
+fn again(delivery: &Delivery, attempt: u32, wait: Wait) -> Box<Delivery> {
     Box::new(Delivery {
         attempt,
         release: delivery.release.saturating_add(1),
-        wait: Some(Wait { due_at: later(now, delay), delay }),
+        wait: Some(wait),
         ..delivery.clone()
     })
 }

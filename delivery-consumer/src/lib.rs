@@ -10,15 +10,19 @@
 //! |---|---|
 //! | `config` | what can be set |
 //! | `decision` | pure: what follows from a call, or from making none |
+//! | `signer` | pure: the keys that sign a call |
 //! | `request` | pure: the headers of a call |
 //! | `repeats` | pure: which records repeat one that was taken in before |
+//! | `limits` | a subscription's own bounds on its calls: pure core, thin shell |
 //! | `courier` | the shell: one record from intake to its acknowledgements |
 
 mod config;
 mod courier;
 mod decision;
+mod limits;
 mod repeats;
 mod request;
+mod signer;
 
 use std::collections::HashMap;
 use std::sync::Arc;

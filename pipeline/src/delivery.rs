@@ -35,7 +35,8 @@ pub struct Delivery {
     pub attempt: u32,
     /// How often this delivery was put back into `deliveries`; 0 on the first way.
     pub release: u32,
-    /// What the record waits for while it is in a tier.
+    /// The record's wait while it is in a tier, and the last one once it is back in
+    /// `deliveries`; `None` if it never waited.
     pub wait: Option<Wait>,
     /// The delivery that this one repeats at somebody's request.
     pub replay_of: Option<DeliveryId>,
@@ -51,6 +52,8 @@ pub struct Wait {
     pub due_at: Timestamp,
     /// The whole wait as it was decided; the tolerance is a part of it.
     pub delay: Duration,
+    /// Whether it is one of a row of waits of which each is twice as long as the one before.
+    pub doubles: bool,
 }
 
 impl Delivery {
@@ -68,6 +71,7 @@ impl Delivery {
             release: self.release,
             due_at_micros: self.wait.map(|wait| wait.due_at.as_microsecond()),
             delay_micros: self.wait.map_or(0, |wait| wait.delay.as_micros() as u64),
+            delay_doubles: self.wait.is_some_and(|wait| wait.doubles),
             replay_of: self.replay_of.map(|id| uuid_bytes(id.uuid())),
             attributes: self
                 .attributes
@@ -101,8 +105,11 @@ impl Delivery {
                 .filter(|&n| n > 0)
                 .ok_or(DecodeError::Field("attempt"))?,
             release: header.release,
-            wait: due_at
-                .map(|due_at| Wait { due_at, delay: Duration::from_micros(header.delay_micros) }),
+            wait: due_at.map(|due_at| Wait {
+                due_at,
+                delay: Duration::from_micros(header.delay_micros),
+                doubles: header.delay_doubles,
+            }),
             replay_of: header
                 .replay_of
                 .map(|bytes| uuid(&bytes, "replay_of").map(DeliveryId::from_uuid))
@@ -138,7 +145,7 @@ mod tests {
             event_type in any::<Option<String>>(),
             content_type in any::<String>(),
             micros in 0_i64..4_102_444_800_000_000,
-            wait in prop::option::of((0_i64..4_102_444_800_000_000, 0_u64..1 << 40)),
+            wait in prop::option::of((0_i64..4_102_444_800_000_000, 0_u64..1 << 40, any::<bool>())),
             replay in any::<bool>(),
             attributes in prop::collection::vec(any::<(String, String)>(), 0..4),
             body in prop::collection::vec(any::<u8>(), 0..300),
@@ -153,9 +160,10 @@ mod tests {
                 accepted_at: Timestamp::from_microsecond(micros).unwrap(),
                 attempt: numbers.1,
                 release: numbers.2,
-                wait: wait.map(|(due, delay)| Wait {
+                wait: wait.map(|(due, delay, doubles)| Wait {
                     due_at: Timestamp::from_microsecond(due).unwrap(),
                     delay: Duration::from_micros(delay),
+                    doubles,
                 }),
                 replay_of: replay.then(|| DeliveryId::from_uuid(Uuid::from_u128(ids[3]))),
                 attributes,

@@ -42,6 +42,8 @@ pub(crate) struct Header {
     pub replay_of: Option<Bytes>,
     #[prost(message, repeated, tag = "14")]
     pub attributes: Vec<Attribute>,
+    #[prost(bool, tag = "15")]
+    pub delay_doubles: bool,
 }
 
 /// A CloudEvents attribute of the event.

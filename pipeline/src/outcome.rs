@@ -106,7 +106,8 @@ impl State {
 pub enum Reason {
     /// The retry policy is used up.
     Exhausted,
-    /// The receiver said that it will never take it (410).
+    /// The receiver said that it will never take it (410), or the subscription does not retry
+    /// such a failure.
     Permanent,
     /// It is older than the maximum delivery age.
     Expired,
@@ -116,6 +117,10 @@ pub enum Reason {
     SubscriptionDeleted,
     /// This process does not know the subscription's current version yet.
     ConfigurationBehind,
+    /// Its subscription is paused.
+    Paused,
+    /// Its subscription's own limits would have made it wait too long for its turn.
+    Limited,
 }
 
 impl Reason {
@@ -128,6 +133,8 @@ impl Reason {
             Self::Poison => "poison",
             Self::SubscriptionDeleted => "subscription_deleted",
             Self::ConfigurationBehind => "configuration_behind",
+            Self::Paused => "paused",
+            Self::Limited => "limited",
         }
     }
 }
@@ -170,6 +177,8 @@ mod tests {
             Reason::Poison,
             Reason::SubscriptionDeleted,
             Reason::ConfigurationBehind,
+            Reason::Paused,
+            Reason::Limited,
         ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }

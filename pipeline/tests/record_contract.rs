@@ -51,6 +51,7 @@ fn delivery() -> Delivery {
         wait: Some(Wait {
             due_at: instant(1_795_000_010_123_456),
             delay: Duration::from_millis(10_250),
+            doubles: false,
         }),
         replay_of: Some(DeliveryId::from_uuid(Uuid::from_u128(0x33))),
         attributes: Vec::new(),

@@ -56,7 +56,7 @@ mod tests {
             accepted_at: at(0),
             attempt: 2,
             release: 1,
-            wait: Some(Wait { due_at: at(seconds), delay }),
+            wait: Some(Wait { due_at: at(seconds), delay, doubles: false }),
             replay_of: None,
             attributes: Vec::new(),
             body: Bytes::new(),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use kafka_loop::consumer_loop::Role;
 use kafka_loop::producer::{Message, Producer};
@@ -68,11 +67,12 @@ impl Scheduler {
     /// the loop.
     fn send_on(&mut self, record: Record, ticket: Ticket, now: Instant) {
         self.pace(ticket.partition(), now).released(now);
-        let (topic, value) = self.destination(&record);
+        let topic = self.destination(&record);
         let producer = self.producer.clone();
         self.runtime.spawn(async move {
             let key = record.key.as_deref().unwrap_or_default();
-            let message = Message { topic: &topic, key, value: &value, headers: &[] };
+            let value = record.value.as_deref().unwrap_or_default();
+            let message = Message { topic: &topic, key, value, headers: &[] };
             match producer.write(message).await {
                 Ok(_) => ticket.finish(),
                 Err(error) => tracing::error!(
@@ -83,19 +83,19 @@ impl Scheduler {
         });
     }
 
-    /// Where a record goes, and as what. What cannot be read goes to `deliveries` unchanged,
-    /// where the consumer dead-letters it.
-    fn destination(&self, record: &Record) -> (String, Bytes) {
+    /// Where a record goes, always with its bytes as they are. What cannot be read goes to
+    /// `deliveries`, where the consumer dead-letters it.
+    fn destination(&self, record: &Record) -> String {
         let value = record.value.clone().unwrap_or_default();
         let place = self.places.get(&*record.topic);
-        let (Some(place), Ok(delivery)) = (place, Delivery::decode(value.clone())) else {
-            return (self.deliveries.clone(), value);
+        let (Some(place), Ok(delivery)) = (place, Delivery::decode(value)) else {
+            return self.deliveries.clone();
         };
         let tiers = if place.spill { self.topics.spill_tiers() } else { self.topics.tiers() };
         match after_tier(&delivery, tiers, Timestamp::now()) {
-            Hop::Hold(tier) if place.spill => (self.topics.spills(tier), value),
-            Hop::Hold(tier) => (self.topics.retries(tier), value),
-            Hop::Release => (self.deliveries.clone(), Delivery { wait: None, ..delivery }.encode()),
+            Hop::Hold(tier) if place.spill => self.topics.spills(tier),
+            Hop::Hold(tier) => self.topics.retries(tier),
+            Hop::Release => self.deliveries.clone(),
         }
     }
 

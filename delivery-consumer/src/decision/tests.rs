@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
+use pipeline::retry_on::Failure;
+use pipeline::subscription::PauseReason;
 use proptest::prelude::*;
 
 use super::*;
@@ -34,6 +36,12 @@ fn policy() -> RetryPolicy {
     }
 }
 
+/// What follows from a call of a subscription that sets nothing.
+fn after(delivery: &Delivery, made: Made) -> Decision {
+    let policy = policy();
+    after_call(delivery, made, RetryRules { policy: &policy, retry_on: None }, &tiers())
+}
+
 fn tiers() -> Tiers {
     Tiers::new([1, 2, 5, 10, 30, 60].map(Duration::from_secs)).unwrap()
 }
@@ -59,7 +67,7 @@ fn made(result: CallResult) -> Made {
 #[test]
 fn every_2xx_delivers_and_nothing_follows() {
     for status in 200..300 {
-        let decision = after_call(&delivery(), answered(status), &policy(), &tiers());
+        let decision = after(&delivery(), answered(status));
         assert_eq!(decision.outcome.state, State::Delivered);
         assert_eq!(decision.next, Next::Nothing);
     }
@@ -68,7 +76,7 @@ fn every_2xx_delivers_and_nothing_follows() {
 #[test]
 fn a_failure_waits_in_the_tier_of_its_delay_with_the_attempt_counted() {
     for status in [100, 199, 300, 302, 400, 404, 408, 425, 429, 500, 503, 999] {
-        let decision = after_call(&delivery(), answered(status), &policy(), &tiers());
+        let decision = after(&delivery(), answered(status));
         assert_eq!(decision.outcome.state, State::Retrying, "{status}");
         assert_eq!(decision.outcome.attempt, 1);
         let Next::Again { hop: Hop::Hold(tier), delivery: next, queue: Queue::Retries } =
@@ -85,11 +93,11 @@ fn a_failure_waits_in_the_tier_of_its_delay_with_the_attempt_counted() {
 #[test]
 fn the_last_attempt_is_given_up_and_so_is_a_receiver_that_is_gone() {
     let last = Delivery { attempt: 3, ..delivery() };
-    let decision = after_call(&last, answered(500), &policy(), &tiers());
+    let decision = after(&last, answered(500));
     assert_eq!(decision.outcome.state, State::DeadLettered);
     assert!(matches!(decision.next, Next::DeadLetter { reason: Reason::Exhausted, .. }));
 
-    let decision = after_call(&delivery(), answered(410), &policy(), &tiers());
+    let decision = after(&delivery(), answered(410));
     assert!(matches!(decision.next, Next::DeadLetter { reason: Reason::Permanent, .. }));
 }
 
@@ -101,7 +109,7 @@ fn retry_after_raises_the_delay() {
         excerpt: String::new(),
         truncated: false,
     };
-    let decision = after_call(&delivery(), made(result), &policy(), &tiers());
+    let decision = after(&delivery(), made(result));
     let Next::Again { delivery: next, .. } = decision.next else { panic!("not retried") };
     assert!(next.wait.unwrap().delay >= Duration::from_secs(60));
 }
@@ -121,28 +129,124 @@ fn a_spill_keeps_the_attempt_and_takes_the_next_release() {
     assert_eq!((next.attempt, next.release), (1, 1));
 }
 
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+}
+
+fn subscription() -> Subscription {
+    Subscription::new(delivery().subscription_id, "https://example.com/", at(0))
+}
+
+fn instead(delivery: &Delivery, known: Option<Subscription>, now: Timestamp) -> Option<Decision> {
+    callable(delivery, known.map(Arc::new), WEEK, &Tiers::spills(), now).err().map(|d| *d)
+}
+
 #[test]
 fn a_deleted_subscription_cancels_and_age_expires() {
-    let week = Duration::from_secs(7 * 86_400);
-    let at = |seconds: i64| Timestamp::from_second(1_795_000_000 + seconds).unwrap();
-    assert_eq!(end_without_call(&delivery(), false, week, at(604_800)), None);
-    let expired = end_without_call(&delivery(), false, week, at(604_801)).unwrap();
+    assert_eq!(instead(&delivery(), Some(subscription()), at(604_800)), None);
+    let expired = instead(&delivery(), Some(subscription()), at(604_801)).unwrap();
     assert!(matches!(expired.next, Next::DeadLetter { reason: Reason::Expired, .. }));
-    let cancelled = end_without_call(&delivery(), true, week, at(1)).unwrap();
+    let deleted = Subscription { deleted: true, ..subscription() };
+    let cancelled = instead(&delivery(), Some(deleted), at(1)).unwrap();
     assert_eq!(cancelled.outcome.state, State::Cancelled);
     assert_eq!(cancelled.next, Next::Nothing);
+}
+
+#[test]
+fn an_unknown_subscription_is_waited_for_aside() {
+    let decision = instead(&delivery(), None, at(1)).unwrap();
+    assert_eq!(decision.outcome.reason, Some(Reason::ConfigurationBehind));
+    assert!(matches!(decision.next, Next::Again { queue: Queue::Spills, .. }));
+}
+
+fn paused() -> Option<Subscription> {
+    Some(Subscription { paused: Some(PauseReason::Operator), ..subscription() })
+}
+
+/// The delivery as it comes back after it was put aside.
+fn back(decision: Decision) -> Delivery {
+    let Next::Again { delivery, queue: Queue::Spills, .. } = decision.next else {
+        panic!("not spilled");
+    };
+    Delivery::decode(delivery.encode()).unwrap()
+}
+
+#[test]
+fn behind_a_pause_the_wait_doubles_with_each_release_from_a_second_to_ten_minutes() {
+    let (mut delivery, mut seconds) = (delivery(), Vec::new());
+    for release in 1..=12 {
+        let decision = instead(&delivery, paused(), at(1)).unwrap();
+        assert_eq!(decision.outcome.kind, Kind::Spill);
+        assert_eq!(decision.outcome.reason, Some(Reason::Paused));
+        delivery = back(decision);
+        assert_eq!((delivery.attempt, delivery.release), (1, release));
+        seconds.push(delivery.wait.unwrap().delay.as_secs());
+    }
+    assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+}
+
+#[test]
+fn an_attempt_or_another_spill_starts_the_row_of_doubled_waits_anew() {
+    let minute = |delivery| Delivery {
+        wait: Some(Wait { due_at: at(0), delay: Duration::from_secs(60), doubles: true }),
+        ..delivery
+    };
+    let paused_for = |delivery: &Delivery| {
+        back(instead(delivery, paused(), at(1)).unwrap()).wait.unwrap().delay.as_secs()
+    };
+    assert_eq!(paused_for(&minute(delivery())), 120);
+    let Next::Again { delivery: failed, .. } = after(&minute(delivery()), answered(500)).next
+    else {
+        panic!("not retried");
+    };
+    assert_eq!(paused_for(&failed), 1);
+    let limited = spill(&minute(delivery()), Reason::Limited, WEEK, &Tiers::spills(), at(1));
+    assert_eq!(paused_for(&back(limited)), 1);
+}
+
+#[test]
+fn deleted_and_expired_come_before_a_pause() {
+    let deleted = paused().map(|paused| Subscription { deleted: true, ..paused });
+    let decision = instead(&delivery(), deleted, at(1)).unwrap();
+    assert_eq!(decision.outcome.state, State::Cancelled);
+    let decision = instead(&delivery(), paused(), at(604_801)).unwrap();
+    assert_eq!(decision.outcome.reason, Some(Reason::Expired));
+}
+
+#[test]
+fn a_subscriptions_rule_says_which_failures_are_retried_and_a_410_never_is() {
+    let rule: RetryOn = RetryOn::new(vec![Failure::Status(429), Failure::Status(410)]);
+    let policy = policy();
+    let after = |result: Made| {
+        let rules = RetryRules { policy: &policy, retry_on: Some(&rule) };
+        after_call(&delivery(), result, rules, &tiers()).next
+    };
+    assert!(matches!(after(answered(429)), Next::Again { .. }));
+    let refused = CallResult::Failed { kind: "refused", detail: "connection refused".into() };
+    for (made, said) in [
+        (answered(500), "the receiver answered 500, which the subscription does not retry"),
+        (made(refused), "connection refused, which the subscription does not retry"),
+        (answered(410), "the receiver answered 410"),
+    ] {
+        let Next::DeadLetter { reason: Reason::Permanent, detail } = after(made) else {
+            panic!("not given up: {said}");
+        };
+        assert_eq!(detail, said);
+    }
 }
 
 proptest! {
     #[test]
     fn a_terminal_outcome_and_a_next_record_exclude_each_other(
-        status in 0_u16..1_000, attempt in 1_u32..5, after in any::<Option<Vec<u8>>>(),
+        status in 0_u16..1_000, attempt in 1_u32..5, wait in any::<Option<Vec<u8>>>(),
     ) {
         let delivery = Delivery { attempt, ..delivery() };
         let result = CallResult::Answered {
-            status, retry_after: after, excerpt: String::new(), truncated: false,
+            status, retry_after: wait, excerpt: String::new(), truncated: false,
         };
-        let decision = after_call(&delivery, made(result), &policy(), &tiers());
+        let decision = after(&delivery, made(result));
         let goes_on = matches!(decision.next, Next::Again { .. });
         prop_assert_eq!(goes_on, !decision.outcome.state.is_terminal());
     }

@@ -5,6 +5,7 @@
 mod delivery;
 mod faults;
 mod kafka_native;
+mod own_settings;
 mod public_records;
 mod running;
 mod sdk;
