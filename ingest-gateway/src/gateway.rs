@@ -13,6 +13,7 @@ use crate::cors::CorsOrigins;
 use crate::delivery_lookup::DeliveryLookup;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::openapi::pages::ApiPages;
+use crate::own_subscription_store::OwnSubscriptionStore;
 use crate::publisher::Publisher;
 use crate::refusal::Refusal;
 use crate::request_body;
@@ -38,6 +39,8 @@ pub(crate) struct Gateway {
     pub egress: EgressPolicy,
     /// The truth about subscriptions: what configuration routes ask.
     pub store: SubscriptionStore,
+    /// The same with everything that `/v1` shows.
+    pub own: OwnSubscriptionStore,
     /// The only way to change it.
     pub changes: SubscriptionChanges,
     pub status: StatusStore,

@@ -25,6 +25,7 @@
 //! | `front_door` | from an event in Kafka to its deliveries |
 //! | `publisher` | from an accepted event to an acknowledged record |
 //! | `subscription_store`, `subscription_changes`, `outbox_relay` | subscriptions: rows, and their way into every process |
+//! | `own_subscription`, `own_subscription_store` | what `/v1` knows of them besides |
 //! | `subscription_lookup` | subscriptions in memory |
 //! | `status_store`, `delivery_lookup`, `projection_wait`, `standing` | what the projection knows, and whether it is up to date |
 //! | `storage`, `refusal` | statements with bounds, and what is answered when nothing else can be |
@@ -43,6 +44,8 @@ mod ingest;
 mod json_fields;
 mod openapi;
 mod outbox_relay;
+mod own_subscription;
+mod own_subscription_store;
 mod projection_wait;
 mod provider_event_type;
 #[cfg(test)]

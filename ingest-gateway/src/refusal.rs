@@ -36,6 +36,9 @@ impl Refusal {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large.");
     /// As many batches as may run are running.
     pub(crate) const BUSY: Self = Self::unavailable("Too many batches at once. Try again.");
+    /// Every try met somebody else's change.
+    pub(crate) const CHANGED_BY_OTHERS: Self =
+        Self::unavailable("The subscription is being changed by others. Try again.");
     pub(crate) const DATABASE_AWAY: Self =
         Self::unavailable("The database is not available. Try again.");
 
@@ -83,6 +86,14 @@ impl From<BodyError> for Refusal {
 impl From<NotWritten> for Refusal {
     fn from(_: NotWritten) -> Self {
         Self::unavailable("The event could not be stored. Send it again.")
+    }
+}
+
+/// The system has no random bytes for a secret.
+impl From<getrandom::Error> for Refusal {
+    fn from(error: getrandom::Error) -> Self {
+        tracing::error!(%error, "no secret can be made: the system gives no random bytes");
+        Self::unavailable("No secret could be made. Try again.")
     }
 }
 

@@ -46,10 +46,21 @@ pub(crate) fn routes_b() -> Routes<5> {
     ]
 }
 
-pub(crate) fn routes_v1() -> Routes<2> {
+pub(crate) fn routes_v1() -> Routes<8> {
     [
         ("/events", post(v1::events::to_all)),
         ("/subscriptions/{id}/events", post(v1::events::to_one)),
+        ("/subscriptions", get(v1::subscriptions::list).post(v1::subscriptions::create)),
+        (
+            "/subscriptions/{id}",
+            get(v1::subscriptions::read)
+                .patch(v1::subscriptions::patch)
+                .delete(v1::subscriptions::delete),
+        ),
+        ("/subscriptions/{id}/pause", post(v1::subscription_actions::pause)),
+        ("/subscriptions/{id}/resume", post(v1::subscription_actions::resume)),
+        ("/subscriptions/{id}/rotate-secret", post(v1::subscription_actions::rotate_secret)),
+        ("/subscriptions/{id}/test", post(v1::subscription_actions::test)),
     ]
 }
 

@@ -22,6 +22,7 @@ use crate::gateway::{Gate, Gateway};
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::openapi::pages::ApiPages;
 use crate::outbox_relay::OutboxRelay;
+use crate::own_subscription_store::OwnSubscriptionStore;
 use crate::projection_wait::{ProjectionWait, ProjectionWatch};
 use crate::publisher::Publisher;
 use crate::router::router;
@@ -126,6 +127,7 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
     let (projection, watch) =
         ProjectionWait::new(status_wait, storage.clone(), log_ends, topics.deliveries());
     let (table, store) = (SubscriptionTable::new(), SubscriptionStore::new(storage.clone()));
+    let own = OwnSubscriptionStore::new(storage.clone());
     let status = StatusStore::new(storage);
     let publisher = Publisher::new(producer.clone(), topics, ingest.produce_timeout);
     let idempotency =
@@ -143,8 +145,9 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         idempotency,
         batch_turns: BatchTurns::default(),
         egress,
-        changes: SubscriptionChanges::new(store.clone(), table.clone(), outbox_filled),
+        changes: SubscriptionChanges::new(store.clone(), own.clone(), table.clone(), outbox_filled),
         store,
+        own,
         deliveries: DeliveryLookup::new(status.clone(), projection),
         status,
         gate: Gate::default(),

@@ -9,12 +9,15 @@ use pipeline::subscription::Subscription;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::own_subscription::OwnSubscription;
+use crate::own_subscription_store::OwnSubscriptionStore;
 use crate::storage::StorageError;
 use crate::subscription_store::{Amendment, SubscriptionStore, Wanted};
 
 /// Makes changes for requests.
 pub(crate) struct SubscriptionChanges {
     store: SubscriptionStore,
+    own: OwnSubscriptionStore,
     table: SubscriptionTable,
     outbox_filled: Arc<Notify>,
 }
@@ -23,10 +26,11 @@ impl SubscriptionChanges {
     /// `outbox_filled` wakes the relay after a change.
     pub(crate) fn new(
         store: SubscriptionStore,
+        own: OwnSubscriptionStore,
         table: SubscriptionTable,
         outbox_filled: Arc<Notify>,
     ) -> Self {
-        Self { store, table, outbox_filled }
+        Self { store, own, table, outbox_filled }
     }
 
     /// A new subscription with a new id.
@@ -71,6 +75,46 @@ impl SubscriptionChanges {
         id: SubscriptionId,
     ) -> Result<Option<Subscription>, StorageError> {
         Ok(self.store.delete(id).await?.map(|changed| self.enter(changed)))
+    }
+
+    /// The same for one version alone; `None` also if the subscription has another one.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn delete_version(
+        &self,
+        id: SubscriptionId,
+        version: u64,
+    ) -> Result<Option<Subscription>, StorageError> {
+        Ok(self.store.delete_version(id, version).await?.map(|changed| self.enter(changed)))
+    }
+
+    /// A new subscription of hooklog's own API, with the id that it has.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn create_own(
+        &self,
+        wanted: &OwnSubscription,
+    ) -> Result<OwnSubscription, StorageError> {
+        Ok(self.enter_own(self.own.create(wanted).await?))
+    }
+
+    /// Replaces everything that hooklog's own API decides; `None` if the subscription does not
+    /// have this version any more.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn update_own(
+        &self,
+        wanted: &OwnSubscription,
+    ) -> Result<Option<OwnSubscription>, StorageError> {
+        Ok(self.own.update(wanted).await?.map(|changed| self.enter_own(changed)))
+    }
+
+    fn enter_own(&self, changed: OwnSubscription) -> OwnSubscription {
+        let OwnSubscription { record, description, labels } = changed;
+        OwnSubscription { record: self.enter(record), description, labels }
     }
 
     fn enter(&self, changed: Subscription) -> Subscription {

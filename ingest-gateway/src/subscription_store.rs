@@ -2,7 +2,7 @@
 //!
 //! Every change is one statement, and so one transaction: the row, its next version, and a row
 //! of the outbox that [`crate::outbox_relay`] publishes it from. A deleted subscription keeps
-//! its row without its secrets, for deliveries and attempts still name it.
+//! its row without its secrets and settings, for deliveries and attempts still name it.
 //!
 //! A secret that is written through an older contract verifies and signs from then on: it takes
 //! the place of a verification and a signing of hooklog's own. Writing a null leaves those two.
@@ -41,9 +41,9 @@ macro_rules! columns {
 pub(crate) const COLUMNS: &str = columns!();
 
 /// Completes a statement that begins `WITH changed AS (... RETURNING *`: notes the change for
-/// the relay, and returns the row.
+/// the relay, and returns the row, with more columns if some are named.
 macro_rules! noted {
-    ($change:literal) => {
+    ($change:literal $(, $more:literal)?) => {
         concat!(
             "WITH changed AS (",
             $change,
@@ -51,10 +51,12 @@ macro_rules! noted {
              noted AS (INSERT INTO subscription_outbox (subscription_id) SELECT id FROM changed) \
              SELECT ",
             columns!(),
+            $($more,)?
             " FROM changed"
         )
     };
 }
+pub(crate) use {columns, noted};
 
 const CREATE: &str = noted!(
     "INSERT INTO subscriptions \
@@ -81,11 +83,13 @@ const AMEND: &str = noted!(
          updated_at = now() \
      WHERE id = $1 AND deleted_at IS NULL"
 );
+/// `$2` is the only version that is deleted, or null for whichever there is.
 const DELETE: &str = noted!(
     "UPDATE subscriptions \
      SET version = version + 1, secret = NULL, verification = NULL, signing = NULL, \
+         options = '{}', description = NULL, labels = '{}', \
          updated_at = now(), deleted_at = now() \
-     WHERE id = $1 AND deleted_at IS NULL"
+     WHERE id = $1 AND ($2::bigint IS NULL OR version = $2) AND deleted_at IS NULL"
 );
 const READ: &str =
     concat!("SELECT ", columns!(), " FROM subscriptions WHERE id = $1 AND deleted_at IS NULL");
@@ -160,7 +164,20 @@ impl SubscriptionStore {
         &self,
         id: SubscriptionId,
     ) -> Result<Option<Subscription>, StorageError> {
-        one(&self.storage.query(DELETE, &[&id.uuid()]).await?)
+        one(&self.storage.query(DELETE, &[&id.uuid(), &None::<i64>]).await?)
+    }
+
+    /// The same, but only while it has this version.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn delete_version(
+        &self,
+        id: SubscriptionId,
+        version: u64,
+    ) -> Result<Option<Subscription>, StorageError> {
+        let version = Some(version.cast_signed());
+        one(&self.storage.query(DELETE, &[&id.uuid(), &version]).await?)
     }
 
     /// # Errors

@@ -35,6 +35,11 @@ pub(crate) struct FieldError {
 }
 
 impl FieldError {
+    /// Something wrong at a place; `pointer` is empty for the whole body.
+    pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+
     /// Something wrong with a top-level field.
     pub(crate) fn of(field: &str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: format!("/{field}"), detail: detail.into() }

@@ -3,3 +3,8 @@
 mod batches;
 mod events;
 mod idempotency;
+mod own_subscription;
+mod subscription_actions;
+mod subscription_pages;
+mod subscriptions;
+mod subscriptions_across_contracts;
