@@ -39,11 +39,6 @@ impl FieldError {
     pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
-
-    /// Something wrong with a top-level field.
-    pub(crate) fn of(field: &str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { pointer: format!("/{field}"), detail: detail.into() }
-    }
 }
 
 /// A problem document (RFC 9457).
@@ -92,13 +87,9 @@ impl Problem {
     }
 
     /// The stable code.
+    #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
         self.code
-    }
-
-    /// What a person reads.
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
     }
 }
 
@@ -152,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_a_document_of_rfc_9457_with_a_code() {
-        let problem = Problem::invalid(vec![FieldError::of("target_url", "It is missing.")]);
+        let problem = Problem::invalid(vec![FieldError::at("/target_url", "It is missing.")]);
         let answer = problem.into_response();
         assert_eq!(answer.status(), 422);
         assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
