@@ -303,7 +303,7 @@ mod tests {
             }
             prop_assert_eq!(stored.into_values().collect::<Vec<_>>(), expected);
             let whole = told(&records);
-            prop_assert_eq!(ends, whole.ends.clone());
+            prop_assert_eq!(&ends, &whole.ends);
             prop_assert_eq!(attempts.len(), whole.into_rows(BTreeSet::new()).attempts.len());
         }
     }
