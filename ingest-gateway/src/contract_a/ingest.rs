@@ -43,7 +43,9 @@ pub(crate) struct Accepted {
 
 /// Submit an event
 ///
-/// With the 202 it is stored durably, unless the message says that it was filtered.
+/// With the 202 it is stored durably, unless the message says that it was filtered. A subscription
+/// with a verification, which `/v1` can give it, takes any body of any media type, signed as its
+/// provider signs.
 #[utoipa::path(
     post,
     path = "/ingest/{id}",
@@ -72,7 +74,7 @@ pub(crate) struct Accepted {
         (
             status = 401,
             description = "The subscription has a secret, and the signature is missing or no \
-                           `sha256=...`.",
+                           `sha256=...`; or its verification says no.",
             body = Detail,
             example = json!({"detail": "Missing X-Hub-Signature-256 header."}),
         ),

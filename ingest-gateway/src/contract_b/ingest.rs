@@ -42,7 +42,9 @@ pub(crate) struct Accepted {
 
 /// Submit an event
 ///
-/// With the 202 it is stored durably, unless the message says that its delivery is skipped.
+/// With the 202 it is stored durably, unless the message says that its delivery is skipped. A
+/// subscription with a verification, which `/v1` can give it, takes any body of any media type,
+/// signed as its provider signs.
 #[utoipa::path(
     post,
     path = "/ingest/{id}",
@@ -81,7 +83,7 @@ pub(crate) struct Accepted {
         (
             status = 401,
             description = "The subscription has a secret, and the signature is missing or not \
-                           that of the body.",
+                           that of the body; or its verification says no.",
             body = Message,
             examples(
                 ("missing" = (value = json!({"message": "Signature header missing"}))),

@@ -70,7 +70,19 @@ struct ContractB;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    paths(v1::events::to_all, v1::events::to_one),
+    paths(
+        v1::events::to_all,
+        v1::events::to_one,
+        v1::subscriptions::list,
+        v1::subscriptions::create,
+        v1::subscriptions::read,
+        v1::subscriptions::patch,
+        v1::subscriptions::delete,
+        v1::subscription_actions::pause,
+        v1::subscription_actions::resume,
+        v1::subscription_actions::rotate_secret,
+        v1::subscription_actions::test,
+    ),
     components(schemas(v1::documented::Problem))
 )]
 struct V1;

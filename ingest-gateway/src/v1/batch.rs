@@ -166,7 +166,7 @@ pub(crate) async fn publish_batch(
         under_way_bytes: 0,
         answer: BatchAnswer::default(),
     };
-    Ok(run.to_end(splitter, first_bytes, body).await)
+    Ok(run.publish_all(splitter, first_bytes, body).await)
 }
 
 struct Run<'g> {
@@ -182,7 +182,7 @@ struct Run<'g> {
 }
 
 impl Run<'_> {
-    async fn to_end(
+    async fn publish_all(
         mut self,
         mut splitter: ItemSplitter,
         first_bytes: Bytes,

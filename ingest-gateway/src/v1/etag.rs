@@ -66,14 +66,14 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn with(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn with(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
     #[test]
     fn a_change_is_let_through_for_the_version_that_is_named() {
         let matches = |values: &[&'static str]| {
-            IfMatch::of(&with(IF_MATCH, values)).check(3).map_err(|problem| problem.code())
+            IfMatch::of(&with(&IF_MATCH, values)).check(3).map_err(|problem| problem.code())
         };
         for values in [&[][..], &["*"], &["\"3\""], &["\"2\", \"3\""], &["\"2\"", "\"3\""]] {
             assert_eq!(matches(values), Ok(()), "{values:?}");
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_the_client_has_is_not_sent_again() {
-        let known = |values: &[&'static str]| is_known(&with(IF_NONE_MATCH, values), 3);
+        let known = |values: &[&'static str]| is_known(&with(&IF_NONE_MATCH, values), 3);
         assert!(
             known(&["\"3\""]) && known(&["W/\"3\""]) && known(&["*"]) && known(&["a", "\"3\""])
         );

@@ -9,7 +9,7 @@
 //! | `event_request`, `event_item`, `item_splitter` | pure: which form a request has, what an item says, where items end |
 //! | `publish`, `batch`, `idempotency` | one event to the broker, many of them, and each key once |
 //! | `subscriptions`, `subscription_actions` | the routes that subscriptions are configured by |
-//! | `subscription_patch`, `subscription_fields`, `subscription_signing`, `subscription_verification`, `signing_keys`, `header_rules`, `values` | pure: from what a client says to the subscription that it wants |
+//! | `subscription_patch`, `subscription_fields`, `subscription_signing`, `subscription_verification`, `signing_keys`, `values` | pure: from what a client says to the subscription that it wants |
 //! | `subscription_change` | one change that others may be making too |
 //! | `subscription_shape`, `timestamp` | how it looks in an answer |
 //! | `json_body`, `etag`, `page`, `cursor` | bodies, versions and pages |
@@ -21,7 +21,6 @@ mod etag;
 mod event_item;
 mod event_request;
 pub(crate) mod events;
-mod header_rules;
 pub(crate) mod idempotency;
 mod item_splitter;
 mod json_body;
@@ -32,6 +31,7 @@ mod publish;
 mod signing_keys;
 pub(crate) mod subscription_actions;
 mod subscription_change;
+mod subscription_documented;
 mod subscription_fields;
 mod subscription_patch;
 mod subscription_shape;

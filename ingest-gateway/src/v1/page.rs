@@ -3,6 +3,7 @@
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::own_subscription_store::After;
 use crate::v1::cursor;
@@ -29,10 +30,12 @@ pub(crate) struct Page {
 }
 
 /// A page's body.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::Page)]
 pub(crate) struct PageShape<T> {
     data: Vec<T>,
     /// Null on the last page.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

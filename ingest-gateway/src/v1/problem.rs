@@ -22,7 +22,8 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Boxed, so that a result with a problem stays small.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 /// What is wrong with one part of a body.
@@ -83,13 +84,19 @@ impl Problem {
     }
 
     pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
-        Self { header: Some((name, value)), ..self }
+        Self { header: Some(Box::new((name, value))), ..self }
     }
 
     /// The stable code.
     #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// What a person reads.
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 }
 
@@ -109,7 +116,7 @@ fn code_of(status: StatusCode) -> &'static str {
 impl<E: Into<Refusal>> From<E> for Problem {
     fn from(error: E) -> Self {
         let Refusal { status, text, header } = error.into();
-        Self { header, ..Self::new(status, code_of(status), text) }
+        Self { header: header.map(Box::new), ..Self::new(status, code_of(status), text) }
     }
 }
 
@@ -132,7 +139,7 @@ impl IntoResponse for Problem {
         let (status, header) = (self.status, self.header.clone());
         let mut answer = (status, axum::Json(Document::from(self))).into_response();
         answer.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
-        answer.headers_mut().extend(header);
+        answer.headers_mut().extend(header.map(|header| *header));
         answer
     }
 }

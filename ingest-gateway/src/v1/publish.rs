@@ -161,8 +161,9 @@ pub(crate) async fn publish(
         Target::One(subscription) => format!("{} {}", event.source, subscription.id),
     };
     let hash = BodyHash::of(&event.event_type, &event.data);
-    let made = write(gateway, &event, target);
-    match gateway.idempotency.get_or_publish(scope, key, hash, made).await {
+    // The cache's future holds what it awaits several times over.
+    let made = Box::pin(write(gateway, &event, target));
+    match Box::pin(gateway.idempotency.get_or_publish(scope, key, hash, made)).await {
         Ok(answer) => Ok(answer),
         Err(NoAnswer::OtherBody) => Err(NotPublished::KeyReused),
         Err(NoAnswer::NotPublished(error)) => Err(*error),

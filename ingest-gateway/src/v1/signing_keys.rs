@@ -139,8 +139,10 @@ fn replaced(
         let expires_at = Some(expires_at.map_or(end, |own_end| own_end.min(end)));
         SigningKey { key, expires_at }
     });
-    let signing = old.filter(|key| key.is_active(now));
-    std::iter::once(newest(new.clone())).chain(signing).take(MOST_KEYS).collect()
+    let mut keys: Vec<SigningKey> = old.filter(|key| key.is_active(now)).collect();
+    keys.insert(0, newest(new));
+    keys.truncate(MOST_KEYS);
+    keys
 }
 
 #[cfg(test)]

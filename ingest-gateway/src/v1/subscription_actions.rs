@@ -15,17 +15,23 @@ use pipeline::ids::{DeliveryId, SubscriptionId};
 use pipeline::subscription::{PauseReason, Subscription};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::gateway::Gateway;
 use crate::own_subscription::OwnSubscription;
 use crate::publisher::NewDelivery;
 use crate::request_body;
+use crate::v1::documented::{self, Refused, RefusedBody, RefusedEvent, TAG};
 use crate::v1::etag::IfMatch;
 use crate::v1::json_body;
 use crate::v1::path::SubscriptionPath;
 use crate::v1::problem::Problem;
 use crate::v1::signing_keys::{DEFAULT_OVERLAP, NewKeys, rotated};
 use crate::v1::subscription_change::{self, change};
+use crate::v1::subscription_documented::{
+    IfMatchHeader, InvalidFields, NoSubscription, OtherVersion, RotationBody,
+};
+use crate::v1::subscription_shape::SubscriptionShape;
 use crate::v1::subscriptions::changed;
 use crate::v1::values;
 
@@ -33,8 +39,28 @@ use crate::v1::values;
 const OVERLAP_SECONDS: RangeInclusive<u32> = 0..=604_800;
 const TEST_EVENT_TYPE: &str = "hooklog.test";
 
-/// `POST /v1/subscriptions/{id}/pause`: no calls are made any more, and nothing is lost. One
-/// that is paused already stays so, for whichever reason.
+/// Pause a subscription
+///
+/// No calls are made any more, and nothing is lost. One that is paused already stays so, for
+/// whichever reason.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/pause",
+    operation_id = "v1_pause_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id."), IfMatchHeader),
+    responses(
+        (
+            status = 200,
+            description = "The subscription as it is now.",
+            body = SubscriptionShape<'static>,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        NoSubscription,
+        OtherVersion,
+        Refused,
+    ),
+)]
 pub(crate) async fn pause(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,
@@ -45,7 +71,27 @@ pub(crate) async fn pause(
     set_paused(&gateway, id, &headers, |paused| paused.or(Some(PauseReason::Operator))).await
 }
 
-/// `POST /v1/subscriptions/{id}/resume`, whatever had paused it.
+/// Resume a subscription
+///
+/// Whatever had paused it.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/resume",
+    operation_id = "v1_resume_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id."), IfMatchHeader),
+    responses(
+        (
+            status = 200,
+            description = "The subscription as it is now.",
+            body = SubscriptionShape<'static>,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        NoSubscription,
+        OtherVersion,
+        Refused,
+    ),
+)]
 pub(crate) async fn resume(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,
@@ -71,8 +117,30 @@ async fn set_paused(
     Ok(changed(&made.await?))
 }
 
-/// `POST /v1/subscriptions/{id}/rotate-secret`: a new key of each kind in use, with the old one
-/// beside it for the overlap. Each call makes another one.
+/// Give a subscription a new key of each kind in use
+///
+/// The old one signs beside it for the overlap. Each call makes another one.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/rotate-secret",
+    operation_id = "v1_rotate_secret",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id."), IfMatchHeader),
+    request_body = Option<RotationBody>,
+    responses(
+        (
+            status = 200,
+            description = "The subscription as it is now, with its new key.",
+            body = SubscriptionShape<'static>,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        NoSubscription,
+        OtherVersion,
+        InvalidFields,
+        Refused,
+        RefusedBody,
+    ),
+)]
 pub(crate) async fn rotate_secret(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,
@@ -110,15 +178,40 @@ fn overlap(body: &Map<String, Value>) -> Result<Duration, Problem> {
 }
 
 /// The 202's body of a test.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::TestSent)]
 pub(crate) struct TestSent {
+    #[schema(value_type = Uuid)]
     delivery_id: DeliveryId,
     /// What the receiver sees as `webhook-id`.
+    #[schema(value_type = Uuid)]
     event_id: DeliveryId,
 }
 
-/// `POST /v1/subscriptions/{id}/test`: an event for this subscription alone, whatever its filter
-/// says; delivered, retried and recorded as any other.
+/// Send a test event
+///
+/// `hooklog.test`, for this subscription alone, whatever its filter says; delivered, retried and
+/// recorded as any other event.
+#[utoipa::path(
+    post,
+    path = "/subscriptions/{id}/test",
+    operation_id = "v1_test_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id."), IfMatchHeader),
+    responses(
+        (status = 202, description = "It is on its way.", body = TestSent),
+        (
+            status = 409,
+            description = "The subscription is paused.",
+            body = documented::Problem,
+            content_type = "application/problem+json",
+        ),
+        NoSubscription,
+        OtherVersion,
+        Refused,
+        RefusedEvent,
+    ),
+)]
 pub(crate) async fn test(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,

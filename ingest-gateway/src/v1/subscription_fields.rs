@@ -8,12 +8,13 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use egress::EgressPolicy;
+use pipeline::custom_headers;
+use pipeline::payload_filter::PayloadFilter;
 use pipeline::retry_on::RetryOn;
 use pipeline::retry_policy::RetryPolicy;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::v1::header_rules;
 use crate::v1::values::{self, Read, wrong};
 
 pub(crate) const MAX_CONCURRENCY: RangeInclusive<u32> = 1..=1_000;
@@ -63,17 +64,23 @@ fn event_type(value: &Value, at: &str) -> Read<String> {
     Ok(text)
 }
 
+/// A JSONPath query, which is compiled here.
+pub(crate) fn filter(value: Option<&Value>) -> Read<Option<PayloadFilter>> {
+    value.map(|value| by_serde(value, "/filter")).transpose()
+}
+
 /// Names in lower case, as the record has them.
 pub(crate) fn headers(value: Option<&Value>) -> Read<BTreeMap<String, String>> {
     const AT: &str = "/headers";
     let Some(value) = value else { return Ok(BTreeMap::new()) };
-    let read = values::map(value, AT, header_rules::MOST_HEADERS, "headers", |name, value, at| {
-        let Value::String(value) = value else { return wrong(at, "It must be a text.") };
-        match header_rules::check(name, value) {
-            Ok(()) => Ok((name.to_owned(), value.clone())),
-            Err(refusal) => not_taken(at, &refusal),
-        }
-    })?;
+    let read =
+        values::map(value, AT, custom_headers::MOST_HEADERS, "headers", |name, value, at| {
+            let Value::String(value) = value else { return wrong(at, "It must be a text.") };
+            match custom_headers::check(name, value) {
+                Ok(()) => Ok((name.to_owned(), value.clone())),
+                Err(refusal) => not_taken(at, &refusal),
+            }
+        })?;
     let mut headers = BTreeMap::new();
     for (name, value) in read {
         if headers.insert(name.to_ascii_lowercase(), value).is_some() {

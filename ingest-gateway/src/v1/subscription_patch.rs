@@ -122,9 +122,7 @@ fn set(
                 record.event_types = Some(types);
             }
         }
-        // The payload filter's place: nothing can be filtered by yet.
-        "filter" if value.is_none() => {}
-        "filter" => return wrong("/filter", "Payload filters are not available yet."),
+        "filter" => options.filter = fields::filter(value)?,
         "headers" => options.headers = fields::headers(value)?,
         "max_concurrency" => {
             let range = fields::MAX_CONCURRENCY;

@@ -46,6 +46,7 @@ fn everything() -> Value {
         "target_url": "https://example.com/hook",
         "description": "For the shop",
         "event_types": ["order.*", "user.created"],
+        "filter": {"jsonpath": "$[?@.amount > 100]"},
         "headers": {"Authorization": "Bearer t", "x-a": "1"},
         "max_concurrency": 10,
         "rate_limit": 100,

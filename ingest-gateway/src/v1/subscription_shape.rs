@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pipeline::ids::SubscriptionId;
+use pipeline::payload_filter::PayloadFilter;
 use pipeline::retry_on::RetryOn;
 use pipeline::retry_policy::RetryPolicy;
 use pipeline::subscription::{PauseReason, SigningKey};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::own_subscription::OwnSubscription;
 use crate::v1::signing_keys;
@@ -16,32 +18,46 @@ use crate::v1::subscription_signing::{self, SigningShape};
 use crate::v1::subscription_verification::VerificationShape;
 use crate::v1::timestamp::micros;
 
-/// The fields in the contract's order.
-#[derive(Debug, Serialize)]
+/// A subscription.
+// The fields stand in the contract's order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::Subscription)]
 pub(crate) struct SubscriptionShape<'a> {
+    #[schema(value_type = Uuid)]
     id: SubscriptionId,
     target_url: &'a str,
+    #[schema(required)]
     description: Option<&'a str>,
     event_types: &'a [String],
-    /// The payload filter's place.
-    filter: Option<()>,
+    #[schema(required, value_type = Option<Object>)]
+    filter: Option<&'a PayloadFilter>,
     headers: &'a BTreeMap<String, String>,
+    #[schema(required)]
     max_concurrency: Option<u32>,
+    #[schema(required)]
     rate_limit: Option<u32>,
+    #[schema(required)]
     timeout_seconds: Option<u32>,
+    #[schema(required, value_type = Option<Object>)]
     retry: Option<&'a RetryPolicy>,
+    #[schema(required, value_type = Option<Vec<String>>)]
     retry_on: Option<&'a RetryOn>,
+    #[schema(required)]
     verification: Option<VerificationShape<'a>>,
+    #[schema(required)]
     signing: Option<SigningShape>,
     labels: &'a BTreeMap<String, String>,
+    #[schema(required, value_type = Option<String>)]
     paused: Option<PauseReason>,
     version: u64,
     #[serde(serialize_with = "micros")]
     created_at: Timestamp,
     #[serde(serialize_with = "micros")]
     updated_at: Timestamp,
+    /// Of the answer that made it; never shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_secret: Option<String>,
+    /// Of the answer that made its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_public_key: Option<String>,
 }
@@ -55,7 +71,7 @@ impl<'a> From<&'a OwnSubscription> for SubscriptionShape<'a> {
             target_url: &record.target_url,
             description: description.as_deref(),
             event_types: record.event_types(),
-            filter: None,
+            filter: options.filter.as_ref(),
             headers: &options.headers,
             max_concurrency: options.max_concurrency,
             rate_limit: options.rate_limit,

@@ -10,6 +10,7 @@ use pipeline::subscription::{SecretText, Signing, SigningScheme, Subscription};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use signature::secret::SECRET_PREFIX;
+use utoipa::ToSchema;
 
 use crate::v1::signing_keys::{self, NewKeys};
 use crate::v1::subscription_fields::by_serde;
@@ -22,25 +23,33 @@ const SECRET_CHARACTERS: RangeInclusive<usize> = 0..=100;
 const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 
 /// How it looks in an answer; holds no secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::Signing)]
 pub(crate) struct SigningShape {
+    #[schema(value_type = Vec<String>)]
     schemes: Vec<SigningScheme>,
     /// The newest key pair's.
+    #[schema(required)]
     public_key: Option<String>,
     /// The newest of each kind first.
     keys: Vec<KeyShape>,
 }
 
-#[derive(Debug, Serialize)]
+/// A key that signs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::SigningKey)]
 struct KeyShape {
     kind: KeyKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+    /// Null for the newest of its kind.
     #[serde(serialize_with = "optional_micros")]
+    #[schema(required)]
     expires_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = v1::SigningKeyKind)]
 #[serde(rename_all = "snake_case")]
 enum KeyKind {
     Secret,
@@ -145,11 +154,11 @@ mod tests {
         Subscription::new(id, "https://example.com/", Timestamp::UNIX_EPOCH)
     }
 
-    fn read_for(current: &Subscription, value: Value) -> Read<Option<Signing>> {
-        read(Some(&value), current, &keys(1), Timestamp::UNIX_EPOCH)
+    fn read_for(current: &Subscription, value: &Value) -> Read<Option<Signing>> {
+        read(Some(value), current, &keys(1), Timestamp::UNIX_EPOCH)
     }
 
-    fn signed(value: Value) -> Subscription {
+    fn signed(value: &Value) -> Subscription {
         Subscription { signing: read_for(&blank(), value).unwrap(), ..blank() }
     }
 
@@ -176,20 +185,20 @@ mod tests {
             (json!({"public_key": "whpk_"}), "/signing/public_key"),
             (json!({"keys": []}), "/signing/keys"),
         ] {
-            let errors = read_for(&blank(), value.clone()).unwrap_err();
+            let errors = read_for(&blank(), &value).unwrap_err();
             assert_eq!(errors[0].pointer, at, "{value}");
             assert!(!format!("{errors:?}").contains("hunter2"));
         }
         for bytes in [24, 64] {
             let secret = own(bytes);
-            let made = signed(json!({"secret": &secret, "schemes": ["hub"]}));
+            let made = signed(&json!({"secret": &secret, "schemes": ["hub"]}));
             assert_eq!(made.signing.unwrap().secrets[0].key.expose(), secret);
         }
     }
 
     #[test]
     fn an_answer_shows_the_public_key_and_the_ends_and_no_secret() {
-        let mut made = signed(json!({"schemes": ["ed25519", "standard"]}));
+        let mut made = signed(&json!({"schemes": ["ed25519", "standard"]}));
         let end = Timestamp::UNIX_EPOCH;
         made.signing.as_mut().unwrap().secrets[0].expires_at = Some(end);
         let shown = serde_json::to_value(shape(&made)).unwrap();
@@ -202,7 +211,7 @@ mod tests {
                 {"kind": "ed25519", "public_key": public, "expires_at": null},
             ]})
         );
-        assert_eq!(read_for(&made, shown), Ok(made.signing));
+        assert_eq!(read_for(&made, &shown), Ok(made.signing));
     }
 
     #[test]
@@ -212,8 +221,8 @@ mod tests {
         made.secret = Some(SecretText::Plain("shared".to_owned()));
         let shown = serde_json::to_value(shape(&made)).unwrap();
         assert_eq!(shown["schemes"], json!(["standard"]));
-        assert_eq!(read_for(&made, shown), Ok(None));
-        let more = read_for(&made, json!({"schemes": ["standard", "hub"]})).unwrap().unwrap();
+        assert_eq!(read_for(&made, &shown), Ok(None));
+        let more = read_for(&made, &json!({"schemes": ["standard", "hub"]})).unwrap().unwrap();
         assert_eq!(more.secrets[0].key.expose(), "shared");
     }
 }

@@ -8,6 +8,7 @@ use pipeline::subscription::{SecretText, Verification};
 use serde::Serialize;
 use serde_json::Value;
 use signature::{Preset, Verifier};
+use utoipa::ToSchema;
 
 use crate::v1::subscription_fields::by_serde;
 use crate::v1::values::{self, Read, wrong};
@@ -17,9 +18,12 @@ const SECRETS: RangeInclusive<usize> = 1..=5;
 const SECRET_CHARACTERS: RangeInclusive<usize> = 1..=1_000;
 
 /// How it looks in an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = v1::Verification)]
 pub(crate) struct VerificationShape<'a> {
+    /// Its name, and its settings beside it.
     #[serde(flatten)]
+    #[schema(value_type = Object)]
     preset: &'a Preset,
     secret_count: usize,
 }
@@ -74,8 +78,8 @@ mod tests {
         read(Some(&json!({"preset": "stripe", "secrets": ["one", "two"]})), None).unwrap().unwrap()
     }
 
-    fn place(value: Value) -> String {
-        read(Some(&value), Some(&current())).unwrap_err()[0].pointer.clone()
+    fn place(value: &Value) -> String {
+        read(Some(value), Some(&current())).unwrap_err()[0].pointer.clone()
     }
 
     #[test]
@@ -84,7 +88,7 @@ mod tests {
         let read = read(Some(&tolerant), Some(&current())).unwrap().unwrap();
         assert_eq!(read.secrets, current().secrets);
         assert_ne!(read.preset, current().preset);
-        assert_eq!(place(json!({"preset": "github"})), "/verification/secrets");
+        assert_eq!(place(&json!({"preset": "github"})), "/verification/secrets");
     }
 
     #[test]
@@ -99,7 +103,7 @@ mod tests {
             (json!({"preset": "github", "secrets": vec!["s"; 6]}), "/verification/secrets"),
             (json!({"preset": "stripe", "secret_count": 1}), "/verification/secret_count"),
         ] {
-            assert_eq!(place(value.clone()), at, "{value}");
+            assert_eq!(place(&value), at, "{value}");
             let said = format!("{:?}", read(Some(&value), None).unwrap_err());
             assert!(!said.contains("hunter2"), "{said}");
         }

@@ -15,17 +15,41 @@ use uuid::Uuid;
 use crate::gateway::Gateway;
 use crate::own_subscription::OwnSubscription;
 use crate::own_subscription_store::After;
+use crate::v1::documented::{self, Refused, RefusedBody, TAG};
 use crate::v1::etag::{self, IfMatch};
 use crate::v1::json_body::{self, MediaType};
-use crate::v1::page::{Page, PageQuery};
+use crate::v1::page::{Page, PageQuery, PageShape};
 use crate::v1::path::SubscriptionPath;
 use crate::v1::problem::Problem;
 use crate::v1::signing_keys::NewKeys;
 use crate::v1::subscription_change::{self, Changed, change};
+use crate::v1::subscription_documented::{
+    IfMatchHeader, InvalidFields, NoSubscription, OtherVersion, PageParameters, SubscriptionBody,
+};
 use crate::v1::subscription_patch::{Rules, created, patched};
 use crate::v1::subscription_shape::SubscriptionShape;
 
-/// `POST /v1/subscriptions`
+/// Create a subscription
+///
+/// The answer holds the secret that its deliveries are signed with; it is never shown again.
+#[utoipa::path(
+    post,
+    path = "/subscriptions",
+    operation_id = "v1_create_subscription",
+    tag = TAG,
+    request_body = SubscriptionBody,
+    responses(
+        (
+            status = 201,
+            description = "The subscription.",
+            body = SubscriptionShape<'static>,
+            headers(("Location" = String, description = "Its path."), ("ETag" = String, description = "The version, in quotes.")),
+        ),
+        InvalidFields,
+        Refused,
+        RefusedBody,
+    ),
+)]
 pub(crate) async fn create(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
@@ -42,7 +66,26 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, [(LOCATION, location)], answer).into_response())
 }
 
-/// `GET /v1/subscriptions?cursor=&limit=50`
+/// List subscriptions
+///
+/// Oldest first. What is created or deleted meanwhile moves no other one from its page.
+#[utoipa::path(
+    get,
+    path = "/subscriptions",
+    operation_id = "v1_list_subscriptions",
+    tag = TAG,
+    params(PageParameters),
+    responses(
+        (status = 200, description = "A page.", body = PageShape<SubscriptionShape<'static>>),
+        (
+            status = 400,
+            description = "The limit is out of bounds, or the cursor is none.",
+            body = documented::Problem,
+            content_type = "application/problem+json",
+        ),
+        Refused,
+    ),
+)]
 pub(crate) async fn list(
     State(gateway): State<Arc<Gateway>>,
     query: PageQuery,
@@ -56,7 +99,25 @@ pub(crate) async fn list(
     Ok(Json(page.shape::<_, SubscriptionShape<'_>>(&rows, place)).into_response())
 }
 
-/// `GET /v1/subscriptions/{id}`
+/// Read a subscription
+#[utoipa::path(
+    get,
+    path = "/subscriptions/{id}",
+    operation_id = "v1_read_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id.")),
+    responses(
+        (
+            status = 200,
+            description = "The subscription.",
+            body = SubscriptionShape<'static>,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        (status = 304, description = "`If-None-Match` names this version."),
+        NoSubscription,
+        Refused,
+    ),
+)]
 pub(crate) async fn read(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,
@@ -71,7 +132,35 @@ pub(crate) async fn read(
     Ok((tag, Json(SubscriptionShape::from(&found))).into_response())
 }
 
-/// `PATCH /v1/subscriptions/{id}`: JSON Merge Patch.
+/// Change a subscription
+///
+/// JSON Merge Patch (RFC 7396): what is left out stays, a null gives a field its default.
+#[utoipa::path(
+    patch,
+    path = "/subscriptions/{id}",
+    operation_id = "v1_patch_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id."), IfMatchHeader),
+    request_body(
+        content(
+            (SubscriptionBody = "application/merge-patch+json"),
+            (SubscriptionBody = "application/json"),
+        ),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The subscription as it is now.",
+            body = SubscriptionShape<'static>,
+            headers(("ETag" = String, description = "The version, in quotes.")),
+        ),
+        NoSubscription,
+        OtherVersion,
+        InvalidFields,
+        Refused,
+        RefusedBody,
+    ),
+)]
 pub(crate) async fn patch(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,
@@ -88,7 +177,22 @@ pub(crate) async fn patch(
     Ok(changed(&made.await?))
 }
 
-/// `DELETE /v1/subscriptions/{id}`
+/// Delete a subscription
+///
+/// What waits for it ends cancelled.
+#[utoipa::path(
+    delete,
+    path = "/subscriptions/{id}",
+    operation_id = "v1_delete_subscription",
+    tag = TAG,
+    params(("id" = Uuid, Path, description = "The subscription's id."), IfMatchHeader),
+    responses(
+        (status = 204, description = "It is deleted."),
+        NoSubscription,
+        OtherVersion,
+        Refused,
+    ),
+)]
 pub(crate) async fn delete(
     State(gateway): State<Arc<Gateway>>,
     SubscriptionPath(id): SubscriptionPath,
