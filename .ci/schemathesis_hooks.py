@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 RECEIVER = os.environ["SCHEMATHESIS_RECEIVER"]
 INGEST = ("/ingest/{id}", "/api/v1/ingest/{id}")
+OF_SUBSCRIPTION = "/v1/subscriptions/{id}"
 STATUS = ("/status/{id}", "/api/v1/status/delivery_tasks/{id}")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~"
@@ -54,7 +55,7 @@ def before_call(context, case, kwargs):
         choices = drawn
         if path in STATUS and deliveries and choices.random() < 0.5:
             case.path_parameters["id"] = choices.choice(deliveries)
-        elif path in INGEST and subscriptions and choices.random() < 0.8:
+        elif (path in INGEST or path.startswith(OF_SUBSCRIPTION)) and subscriptions and choices.random() < 0.8:
             case.path_parameters["id"] = choices.choice(list(subscriptions)[-50:])
     subscription = subscriptions.get(case.path_parameters.get("id"))
     if path in INGEST and subscription is not None and choices.random() < 0.8:
@@ -71,7 +72,7 @@ def address(case, subscription, choices):
             case.body["event_type"] = wanted
         elif wanted.isascii() and wanted.isprintable() and wanted == wanted.strip():
             case.headers["X-Event-Type"] = wanted
-    if subscription["secret"]:
+    if subscription.get("secret"):
         form = json.dumps(case.body, separators=(",", ":"), sort_keys=True).encode()
         signed = form if choices.random() < 0.8 else form + b" "
         digest = hmac.new(key(subscription["secret"]), signed, hashlib.sha256).hexdigest()
@@ -92,6 +93,8 @@ def after_call(context, case, response):
         return
     if case.method == "DELETE":
         subscriptions.pop(case.path_parameters["id"], None)
+        return
+    if not response.content:
         return
     answer = response.json()
     if isinstance(answer, dict) and "target_url" in answer:

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod faults;
+mod idempotency;
 mod kafka_native;
 mod own_settings;
 mod public_records;
