@@ -57,6 +57,8 @@ def before_call(context, case, kwargs):
             case.path_parameters["id"] = choices.choice(deliveries)
         elif (path in INGEST or path.startswith(OF_SUBSCRIPTION)) and subscriptions and choices.random() < 0.8:
             case.path_parameters["id"] = choices.choice(list(subscriptions)[-50:])
+    if path.startswith(OF_SUBSCRIPTION) and choices.random() < 0.8:
+        case.headers.pop("If-Match", None)  # a drawn one is that of no version
     subscription = subscriptions.get(case.path_parameters.get("id"))
     if path in INGEST and subscription is not None and choices.random() < 0.8:
         address(case, subscription, choices)
