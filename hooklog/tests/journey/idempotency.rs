@@ -61,7 +61,8 @@ async fn one_key_a_thousand_times_at_gateways_that_share_nothing_is_one_delivery
         records.into_iter().filter(|record| &decode(record.value.clone()).to_string() == id);
     assert!(written.count() > 1, "the test is about repeats, and there was none");
     let id: Uuid = id.parse().unwrap();
-    let rows = bed.postgres().await.query("SELECT state FROM deliveries WHERE id = $1", &[&id]);
-    let states: Vec<String> = rows.await.unwrap().iter().map(|row| row.get(0)).collect();
+    let states = "SELECT state FROM deliveries WHERE id = $1";
+    let rows = bed.postgres().await.query(states, &[&id]).await.unwrap();
+    let states: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(states, ["delivered"]);
 }

@@ -9,7 +9,8 @@ use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use crate::v1::documented::Problem;
 
-/// What can be set. By a PATCH each field may be null, which gives it its default.
+/// What can be set. Each field but the target may be null, which is its default; in a PATCH a
+/// header or a label that is null is taken away.
 #[derive(ToSchema)]
 #[schema(as = v1::SubscriptionFields)]
 pub(crate) struct SubscriptionBody {
@@ -18,42 +19,42 @@ pub(crate) struct SubscriptionBody {
     target_url: String,
     /// For people.
     #[schema(required = false, max_length = 1_000)]
-    description: String,
+    description: Option<String>,
     /// Exact types, `*`, or `order.*` for every type below `order`. Empty for every event.
     #[schema(required = false, max_items = 100, example = json!(["order.*"]))]
-    event_types: Vec<String>,
+    event_types: Option<Vec<String>>,
     /// Which payloads, as a JSONPath query.
-    #[schema(required = false, value_type = Object, example = json!({"jsonpath": "$[?@.amount > 100]"}))]
+    #[schema(required = false, value_type = Option<Object>, example = json!({"jsonpath": "$[?@.amount > 100]"}))]
     filter: (),
     /// Sent with every call.
     #[schema(required = false)]
-    headers: BTreeMap<String, String>,
+    headers: Option<BTreeMap<String, Option<String>>>,
     /// Calls under way at once.
     #[schema(required = false, minimum = 1, maximum = 1_000)]
-    max_concurrency: u32,
+    max_concurrency: Option<u32>,
     /// Calls per second.
     #[schema(required = false, minimum = 1, maximum = 100_000)]
-    rate_limit: u32,
+    rate_limit: Option<u32>,
     /// For one call, to the last byte of the answer.
     #[schema(required = false, minimum = 1, maximum = 60)]
-    timeout_seconds: u32,
+    timeout_seconds: Option<u32>,
     /// `schedule` with the delays in seconds, or `exponential`.
-    #[schema(required = false, value_type = Object, example = json!({"schedule": [5, 60, 3600]}))]
+    #[schema(required = false, value_type = Option<Object>, example = json!({"schedule": [5, 60, 3600]}))]
     retry: (),
     /// Which failures are tried again: `network`, `3xx`, `4xx`, `5xx` or a status.
     #[schema(required = false, example = json!(["network", "5xx", "429"]))]
-    retry_on: Vec<String>,
+    retry_on: Option<Vec<String>>,
     /// How a request to the ingest URL proves where it comes from: a preset, its settings, and
     /// 1 to 5 secrets, which are never shown again.
-    #[schema(required = false, value_type = Object, example = json!({"preset": "github", "secrets": ["s3cret"]}))]
+    #[schema(required = false, value_type = Option<Object>, example = json!({"preset": "github", "secrets": ["s3cret"]}))]
     verification: (),
     /// How deliveries are signed: schemes out of `standard`, `hub` and `ed25519`, and a secret
     /// of one's own.
-    #[schema(required = false, value_type = Object, example = json!({"schemes": ["standard"]}))]
+    #[schema(required = false, value_type = Option<Object>, example = json!({"schemes": ["standard"]}))]
     signing: (),
     /// For programs.
     #[schema(required = false)]
-    labels: BTreeMap<String, String>,
+    labels: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// How long an old key signs beside the new one.
@@ -61,7 +62,7 @@ pub(crate) struct SubscriptionBody {
 #[schema(as = v1::Rotation)]
 pub(crate) struct RotationBody {
     #[schema(required = false, minimum = 0, maximum = 604_800, default = 86_400)]
-    overlap_seconds: u32,
+    overlap_seconds: Option<u32>,
 }
 
 /// Which part of a list is asked for.
