@@ -109,7 +109,7 @@ pub(crate) async fn take_in<R>(
 }
 
 /// As received; what is not text cannot be sent on as a header.
-fn content_type(headers: &HeaderMap) -> String {
+pub(crate) fn content_type(headers: &HeaderMap) -> String {
     let received = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     received.filter(|text| !text.is_empty()).unwrap_or(DEFAULT_CONTENT_TYPE).to_owned()
 }

@@ -114,6 +114,7 @@ pub(crate) async fn discard(mut body: Body) {
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, read).await;
 }
 
-fn announced(headers: &HeaderMap) -> Option<u64> {
+/// The length that a request says its body has, if it says one.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

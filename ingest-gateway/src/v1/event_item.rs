@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::event_type::MAX_LENGTH as MAX_EVENT_TYPE;
 use crate::json_fields::{self, Fields, NoFields, NotJson, NotText};
-use crate::v1::event_request::{ItemForm, MAX_EVENT_TYPE, is_json};
+use crate::v1::event_request::{ItemForm, is_json};
 use crate::v1::idempotency::{IdempotencyKey, NotAKey};
 
 /// The source of events that are no CloudEvents. Keys of the API will name their producers.

@@ -5,14 +5,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use pipeline::cloud_event_http::HEADER_PREFIX;
 
+use crate::event_type::MAX_LENGTH as MAX_EVENT_TYPE;
 use crate::v1::idempotency::IdempotencyKey;
 use crate::v1::item_splitter::BatchForm;
 use crate::v1::problem::Problem;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The longest event type, in characters, as in the older contracts.
-pub(crate) const MAX_EVENT_TYPE: usize = 1_024;
-
 /// How an item of a batch, or a request that is one event, describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ItemForm {

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use pipeline::cloud_event_http;
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
+use crate::ingest::content_type;
 use crate::openapi::parameters::{EventTypeHeader, IdempotencyKeyHeader};
 use crate::refusal::Refusal;
 use crate::request_body::{self, BodyError};
@@ -236,7 +237,9 @@ async fn many(
     body: Body,
 ) -> Answer {
     request_body::refuse_encoded(headers)?;
-    if announced(headers).is_some_and(|length| length > gateway.limits.max_batch_bytes as u64) {
+    if request_body::announced(headers)
+        .is_some_and(|length| length > gateway.limits.max_batch_bytes as u64)
+    {
         request_body::discard(body).await;
         return Err(Refusal::TOO_LARGE.into());
     }
@@ -266,10 +269,7 @@ fn single(
     let drawn = Uuid::now_v7();
     match form {
         ItemForm::Raw(event_type) => {
-            let received = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let content_type =
-                received.filter(|text| !text.is_empty()).unwrap_or("application/json");
-            event_item::raw(event_type.clone(), content_type.to_owned(), bytes, key, drawn)
+            event_item::raw(event_type.clone(), content_type(headers), bytes, key, drawn)
         }
         form => event_item::read(form, bytes, key, drawn),
     }
@@ -280,10 +280,6 @@ fn binary(headers: &HeaderMap, data: Bytes) -> Result<Item, NotAnItem> {
     let all = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     let event = cloud_event_http::from_binary(all, received.map(str::to_owned), data)?;
     event_item::cloud_event(event)
-}
-
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl From<NotAnItem> for Problem {
