@@ -1,0 +1,1 @@
+//! Load, programmable receivers, floors, and reports of ratios.

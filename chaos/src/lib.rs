@@ -1,0 +1,1 @@
+//! Fault runs against real processes, on a schedule drawn from a printed seed.
