@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use fault_point::CrashPoint;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use kafka_loop::consumer_loop::{self, LoopConfig, Role};
@@ -93,7 +94,10 @@ impl FrontDoor {
 
     async fn let_in(&self, record: Record, ticket: Ticket) {
         match self.effects_of(&record).await {
-            Ok(()) => ticket.finish(),
+            Ok(()) => {
+                fault_point::crash(CrashPoint::FrontDoorBeforeFinish);
+                ticket.finish();
+            }
             Err(error) => tracing::error!(
                 topic = %record.topic, partition = record.partition, offset = record.offset,
                 %error, "an event's effect was not written"
@@ -148,7 +152,9 @@ impl FrontDoor {
         let value = delivery.encode();
         let message =
             Message { topic: &self.deliveries, key: key.as_bytes(), value: &value, headers: &[] };
-        self.producer.write(message).await.map(|_| ())
+        self.producer.write(message).await?;
+        fault_point::crash(CrashPoint::FrontDoorBetweenDeliveries);
+        Ok(())
     }
 
     /// Gives a record up, with its own headers beside those that say why.

@@ -5,6 +5,7 @@
 //! for the broker alone. Each contract reads the request and words what is decided here.
 
 use bytes::Bytes;
+use fault_point::Defect;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
@@ -91,6 +92,7 @@ pub(crate) async fn take_in<R>(
     }
     match match_literal(subscription.event_types(), event_type.as_deref()) {
         Match::Yes => {}
+        Match::No if fault_point::defect(Defect::FilterAfterProduce) => {}
         Match::No => return Ok(Decision::OtherType(event_type.unwrap_or_default())),
         Match::TypeMissing => return Ok(Decision::TypeMissing),
     }

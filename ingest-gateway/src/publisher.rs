@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fault_point::{CrashPoint, Defect};
 use jiff::Timestamp;
 use kafka_loop::producer::{Message, Producer};
 use pipeline::cloud_event::CloudEvent;
@@ -87,9 +88,15 @@ impl Publisher {
     }
 
     async fn write(&self, message: Message<'_>) -> Result<(), NotWritten> {
+        fault_point::crash(CrashPoint::GatewayBeforeProduce);
         let sent = self.producer.send(message).map_err(|error| self.failed(&error))?;
+        fault_point::crash(CrashPoint::GatewayAfterProduce);
+        if fault_point::defect(Defect::AnswerBeforeAck) {
+            return Ok(());
+        }
         match tokio::time::timeout(self.patience, sent).await {
             Ok(Ok(_)) => {
+                fault_point::crash(CrashPoint::GatewayBeforeAnswer);
                 self.succeeded();
                 Ok(())
             }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use fault_point::CrashPoint;
 use jiff::Timestamp;
 use kafka_loop::consumer_loop::Role;
 use kafka_loop::producer::{Message, Producer};
@@ -73,8 +74,12 @@ impl Scheduler {
             let key = record.key.as_deref().unwrap_or_default();
             let value = record.value.as_deref().unwrap_or_default();
             let message = Message { topic: &topic, key, value, headers: &[] };
+            fault_point::crash(CrashPoint::SchedulerBeforeProduce);
             match producer.write(message).await {
-                Ok(_) => ticket.finish(),
+                Ok(_) => {
+                    fault_point::crash(CrashPoint::SchedulerAfterProduce);
+                    ticket.finish();
+                }
                 Err(error) => tracing::error!(
                     from = %record.topic, offset = record.offset, to = topic,
                     error = format!("{:#}", anyhow::Error::new(error)), "a release was not written"

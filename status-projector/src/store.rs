@@ -17,6 +17,7 @@ mod rejects;
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::{Client, Pool, PoolError};
+use fault_point::{CrashPoint, Defect};
 use tokio_postgres::error::SqlState;
 
 pub use self::offsets::{Conflict, positions};
@@ -89,9 +90,13 @@ pub async fn write(
     told: Told,
     expected: &BTreeMap<PartitionName, i64>,
 ) -> Result<(), WriteError> {
-    let transaction = client.transaction().await?;
+    let mut transaction = client.transaction().await?;
     transaction.batch_execute(BEGIN_SQL).await?;
     offsets::advance(&transaction, expected, &told.ends).await?;
+    if fault_point::defect(Defect::OffsetOutsideTransaction) {
+        transaction.commit().await?;
+        transaction = client.transaction().await?;
+    }
     let known = match told.derived() {
         Some(derived) => deliveries::known(&transaction, &derived).await?,
         None => BTreeSet::new(),
@@ -100,7 +105,10 @@ pub async fn write(
     attempts::insert(&transaction, &rows.attempts).await?;
     deliveries::upsert(&transaction, &rows.deliveries).await?;
     rejects::insert(&transaction, &rows.rejects).await?;
-    Ok(transaction.commit().await?)
+    fault_point::crash(CrashPoint::ProjectorBeforeCommit);
+    transaction.commit().await?;
+    fault_point::crash(CrashPoint::ProjectorAfterCommit);
+    Ok(())
 }
 
 /// Asks for something that needs the schema.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use fault_point::Defect;
 use jiff::Timestamp;
 use pipeline::cloud_event::CloudEvent;
 use pipeline::fan_out::{self, Address, EventDigest, Verdict};
@@ -211,6 +212,7 @@ async fn to_one(
 ) -> Result<Published, NotPublished> {
     let filtered = |reason| Ok(Published::filtered(event.id.clone(), reason));
     match fan_out::judge(event, &Payload::new(&event.data), to) {
+        Verdict::OtherType if fault_point::defect(Defect::FilterAfterProduce) => {}
         Verdict::OtherType => return filtered(FilteredBy::EventType),
         Verdict::OtherPayload => return filtered(FilteredBy::Payload),
         Verdict::Wanted => {}
