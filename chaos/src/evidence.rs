@@ -127,6 +127,9 @@ pub struct Row {
     pub calls: i64,
 }
 
+/// A digest of each row of both tables, by its key.
+pub type Digests = BTreeMap<String, String>;
+
 /// What a process takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Footprint {
@@ -181,8 +184,8 @@ pub struct Evidence {
     pub readers: BTreeMap<String, String>,
     pub deliveries_topic: String,
     pub rows: Vec<Row>,
-    /// Digests of both tables: as they stand, and rebuilt from the log.
-    pub digests: Option<(String, String)>,
+    /// Both tables as they stand, and rebuilt from the log.
+    pub tables: Option<(Digests, Digests)>,
     pub repeats: RepeatBound,
     pub footprints: Vec<(Role, String, Footprint, Footprint)>,
     pub own_ends: Vec<OwnEnd>,

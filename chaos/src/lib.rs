@@ -11,13 +11,37 @@
 //! | `cast`, `behaviour` | pure: who is subscribed, and how receivers behave |
 //! | `fault`, `schedule` | pure: what is done to whom, and when |
 //! | `evidence`, `check` | pure: what a run knows at its end, and what it must not show |
+//! | `fleet`, `footprint`, `stores` | the processes that are hurt |
+//! | `world`, `storm` | all of them, and a schedule that is carried out |
+//! | `receiver`, `client`, `api`, `load`, `http_load`, `journal` | the world around them |
+//! | `rest` | when nothing moves any more |
+//! | `topics_dump`, `group_commits`, `tables_dump` | the evidence of the stores |
+//! | `run`, `report`, `story` | one run, and what it says |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+pub mod api;
 pub mod behaviour;
 pub mod cast;
 pub mod check;
+pub mod client;
 pub mod draw;
 pub mod evidence;
 pub mod fault;
+pub mod fleet;
+pub mod footprint;
+pub mod group_commits;
+pub mod http_load;
+pub mod journal;
+pub mod load;
+pub mod receiver;
+pub mod report;
+pub mod rest;
+pub mod run;
 pub mod schedule;
+pub mod stores;
+pub mod storm;
+pub mod story;
+pub mod tables_dump;
+pub mod topics_dump;
+pub mod world;

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::cast;
 use crate::evidence::{
-    Answered, Call, Commit, DeadLetter, Evidence, Marker, Place, Placed, Row, Sent, Subscribed,
-    Told,
+    Answered, Call, Commit, DeadLetter, Digests, Evidence, Marker, Place, Placed, Row, Sent,
+    Subscribed, Told,
 };
 
 const SECRET: &str = "secret";
@@ -131,7 +131,7 @@ pub fn good() -> Evidence {
         readers: [(topic.clone(), "group".to_owned())].into(),
         deliveries_topic: topic,
         rows: vec![Row { id: id(1), state: "delivered".to_owned(), attempts: 1, calls: 1 }],
-        digests: Some((String::new(), String::new())),
+        tables: Some((Digests::new(), Digests::new())),
         ..Evidence::default()
     }
 }
