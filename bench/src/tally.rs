@@ -42,13 +42,6 @@ impl Tally {
         (self.intended_at.len() - 1) as u32
     }
 
-    /// Moves the intended instant of an event that is sent later than was said.
-    pub fn postpone(&mut self, number: u32, at: Micros) {
-        if let Some(intended_at) = self.intended_at.get_mut(number as usize) {
-            *intended_at = at;
-        }
-    }
-
     /// Notes an arrival; true if it is the event's first.
     pub fn arrive(&mut self, number: u32, at: Micros) -> bool {
         let Some(first_at) = self.first_at.get_mut(number as usize) else { return false };
