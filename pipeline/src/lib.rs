@@ -7,6 +7,7 @@
 pub mod cascade;
 pub mod cloud_event;
 pub mod cloud_event_http;
+pub mod commit_metadata;
 pub mod custom_headers;
 pub mod dead_letter;
 pub mod delivery;
