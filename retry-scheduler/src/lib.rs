@@ -12,11 +12,14 @@
 //! | `hold` | pure: until when a record is held, and where it goes then |
 //! | `pace` | pure: how fast a partition may be released |
 //! | `scheduler` | the shell: heads, their instants, and the produce |
+//! | `simulation` | tests: every delay, from its decision to its release |
 
 mod config;
 mod hold;
 mod pace;
 mod scheduler;
+#[cfg(test)]
+mod simulation;
 
 use anyhow::Context;
 use kafka_loop::consumer_loop::{self, LoopConfig};
