@@ -62,7 +62,13 @@ impl Writer {
                 Ok(()) => batch.finish(),
                 Err(Unwritten::GivenUp) => batch.forget(),
                 Err(Unwritten::Conflict(conflict)) => {
+                    // The end of this batch lets the loop hand over the next one, which would
+                    // be dropped with the channel, and its tickets with it.
+                    batches.close();
                     batch.forget();
+                    while let Some(unread) = batches.recv().await {
+                        unread.forget();
+                    }
                     return Err(conflict);
                 }
             }
