@@ -21,6 +21,7 @@ use pipeline::ids::DeliveryId;
 use crate::evidence::Evidence;
 
 pub use self::duplicates::count as count_duplicates;
+pub use self::footprint::is_back;
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]

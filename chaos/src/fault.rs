@@ -116,7 +116,7 @@ pub enum Fault {
     /// Every process of every role at the same time.
     Everything(Blow),
     Store(Store, Blow),
-    /// The process is killed and started again, so that it kills itself when it comes by this
+    /// The process is terminated and started again, so that it kills itself when it comes by this
     /// point for the n-th time.
     Crash(ProcessName, CrashPoint, u64),
     /// One more consumer for this long; it is then terminated and stays away.

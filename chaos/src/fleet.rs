@@ -216,10 +216,11 @@ impl Member {
         self.terminate(Duration::ZERO);
     }
 
-    /// SIGKILL and a new start; it then kills itself at the point.
+    /// A new start, in good order so that its group does not wait for it; it then kills itself
+    /// at the point.
     pub fn crash_at(&self, point: CrashPoint, nth: u64) {
         self.state().arm = Some((point, nth));
-        self.kill(Duration::ZERO);
+        self.terminate(Duration::ZERO);
     }
 
     /// Starts it anew if it may still kill itself.

@@ -18,7 +18,7 @@ use crate::check::{self, Verdict};
 use crate::client::Client;
 use crate::draw::Draw;
 use crate::evidence::{Evidence, Footprint, RepeatBound};
-use crate::fault::{ProcessName, Timed};
+use crate::fault::{ProcessName, Role, Timed};
 use crate::fleet::FleetSettings;
 use crate::journal::Journal;
 use crate::load::Load;
@@ -35,6 +35,8 @@ const CONFIGURED: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(180);
 /// Until another projection has read the whole log.
 const REBUILT: Duration = Duration::from_secs(90);
+/// Idle connections to receivers are kept for 30 s, and looked at as rarely.
+const SETTLED: Duration = Duration::from_secs(75);
 /// Between two looks for subscriptions that a 410 has paused.
 const WELCOME: Duration = Duration::from_secs(2);
 /// Deliveries that a consumer finishes from one commit to the next, generously: 100 ms, and the
@@ -121,7 +123,6 @@ pub async fn run(
         subscriptions: api.subscribed(),
         calls: calls.all(),
         unrest: rested.as_ref().err().cloned(),
-        footprints: footprints(&world, &before),
         repeats: bound(&dealt),
         ..Evidence::default()
     };
@@ -130,8 +131,9 @@ pub async fn run(
         evidence.sent = std::mem::take(&mut pages.sent);
         evidence.poison = std::mem::take(&mut pages.poison);
     }
+    evidence.footprints = settled_footprints(&world, &before).await;
     let world = Arc::get_mut(&mut world).context("have the world to itself")?;
-    let mut evidence = dump(evidence, world).await?;
+    evidence = dump(evidence, world).await?;
     {
         let mut log = world.log.lock().unwrap_or_else(PoisonError::into_inner);
         evidence.own_ends = std::mem::take(&mut log.own_ends);
@@ -209,10 +211,22 @@ async fn baseline(world: &World) -> Baseline {
     world.regulars().filter_map(taken).collect()
 }
 
-fn footprints(
-    world: &World,
-    before: &Baseline,
-) -> Vec<(crate::fault::Role, String, Footprint, Footprint)> {
+type Footprints = Vec<(Role, String, Footprint, Footprint)>;
+
+/// What each process takes once it has had the time to close idle connections.
+async fn settled_footprints(world: &World, before: &Baseline) -> Footprints {
+    let deadline = Instant::now() + SETTLED;
+    loop {
+        let footprints = footprints(world, before);
+        let back = footprints.iter().all(|(_, _, before, after)| check::is_back(before, after));
+        if back || Instant::now() > deadline {
+            return footprints;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn footprints(world: &World, before: &Baseline) -> Footprints {
     let both = |member: &Arc<crate::fleet::Member>| {
         let before = before.get(&member.name)?;
         Some((member.name.role, member.name.to_string(), *before, member.footprint()?))

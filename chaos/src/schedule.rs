@@ -17,6 +17,8 @@ const CALM_AFTER: Duration = Duration::from_secs(5);
 /// Between the beginnings of two faults.
 const SHORTEST_GAP: Duration = Duration::from_millis(300);
 const LONGEST_GAP: Duration = Duration::from_millis(3_500);
+/// Times that a process comes by its crash point, at most, until it crashes there.
+const MOST_PASSES: usize = 20;
 /// Past the consumers' session timeout of 10 s.
 const PAST_THE_SESSION: Duration = Duration::from_secs(12);
 
@@ -168,7 +170,7 @@ fn blow_at(draw: &mut Draw, role: Role, blow: fn(&mut Draw) -> Blow) -> Fault {
 fn crash(draw: &mut Draw, point: CrashPoint) -> Fault {
     let role = Role::passing(point);
     let who = ProcessName { role, index: draw.below(role.count()) };
-    Fault::Crash(who, point, 1 + draw.below(60) as u64)
+    Fault::Crash(who, point, 1 + draw.below(MOST_PASSES) as u64)
 }
 
 fn kill(draw: &mut Draw) -> Blow {

@@ -23,9 +23,6 @@ const DIGESTS_SQL: &str = "\
     SELECT 'rejects/' || topic || '/' || partition || '/' || record_offset, reason \
         FROM projector_rejects";
 
-const UNFINISHED_SQL: &str = "\
-    SELECT count(*) FROM deliveries WHERE state IN ('pending', 'retrying')";
-
 const OFFSETS_SQL: &str = "SELECT topic, partition, next_offset FROM projector_offsets";
 
 /// Connects; the connection ends with the client.
@@ -61,15 +58,6 @@ pub async fn rows(client: &Client) -> anyhow::Result<Vec<Row>> {
 pub async fn digests(client: &Client) -> anyhow::Result<Digests> {
     let rows = client.query(DIGESTS_SQL, &[]).await.context("read digests")?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
-/// How many deliveries have not ended, as the projection sees it.
-///
-/// # Errors
-/// PostgreSQL is away.
-pub async fn unfinished(client: &Client) -> anyhow::Result<i64> {
-    let row = client.query_one(UNFINISHED_SQL, &[]).await.context("count what is unfinished")?;
-    Ok(row.get(0))
 }
 
 /// How far the projection has come.

@@ -44,9 +44,24 @@ fn lag(evidence: &Evidence) -> Vec<Violation> {
 /// When the effects of one (delivery, release) were in the log, as far as they are.
 #[derive(Default)]
 struct Effects<'a> {
-    outcome: Option<(i64, &'a Outcome)>,
-    /// It, or a later release of it, was written.
+    /// More than one if a crash repeated it.
+    outcomes: Vec<(i64, &'a Outcome)>,
+    /// What carries it on was written.
     next: Option<i64>,
+}
+
+impl Effects<'_> {
+    /// When the last effect of the outcome that was first complete was there.
+    fn complete_at(&self) -> Option<i64> {
+        let of = |(outcome_at, outcome): &(i64, &Outcome)| {
+            if matches!(outcome.state, State::Retrying | State::Pending) {
+                self.next.map(|next_at| next_at.max(*outcome_at))
+            } else {
+                Some(*outcome_at)
+            }
+        };
+        self.outcomes.iter().filter_map(of).min()
+    }
 }
 
 fn early(evidence: &Evidence) -> Vec<Violation> {
@@ -93,9 +108,7 @@ fn effects(evidence: &Evidence) -> HashMap<Release, Effects<'_>> {
     for placed in &evidence.outcomes {
         let outcome = &placed.value;
         let of = effects.entry((outcome.delivery_id, outcome.release)).or_default();
-        if of.outcome.is_none_or(|(at, _)| placed.appended_at_millis < at) {
-            of.outcome = Some((placed.appended_at_millis, outcome));
-        }
+        of.outcomes.push((placed.appended_at_millis, outcome));
     }
     for placed in evidence.waiting.iter().chain(&evidence.deliveries) {
         let Some(before) = placed.value.release.checked_sub(1) else { continue };
@@ -111,26 +124,18 @@ fn had_effect(
     delivery: &Delivery,
     commit: &Commit,
 ) -> Result<(), String> {
-    let by = commit.committed_at_millis + SLACK_MILLIS;
     // What repeats a lower release of a record that was taken in says nothing of its own.
-    let of = effects.get(&(delivery.id, delivery.release));
-    let Some((outcome_at, outcome)) = of.and_then(|of| of.outcome) else {
+    let Some(of) = effects.get(&(delivery.id, delivery.release)) else {
         return Err("without an outcome".to_owned());
     };
-    if outcome_at > by {
-        return Err(format!("{} ms before its outcome", outcome_at - commit.committed_at_millis));
-    }
-    if matches!(outcome.state, State::Retrying | State::Pending) {
-        match of.and_then(|of| of.next) {
-            None => return Err("without the record that carries it on".to_owned()),
-            Some(at) if at > by => {
-                let millis = at - commit.committed_at_millis;
-                return Err(format!("{millis} ms before the record that carries it on"));
-            }
-            Some(_) => {}
+    match of.complete_at() {
+        _ if of.outcomes.is_empty() => Err("without an outcome".to_owned()),
+        None => Err("without the record that carries it on".to_owned()),
+        Some(at) if at > commit.committed_at_millis + SLACK_MILLIS => {
+            Err(format!("{} ms before its effects", at - commit.committed_at_millis))
         }
+        Some(_) => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -156,7 +161,7 @@ mod tests {
         let mut early = test_evidence::good();
         early.commits[0].committed_at_millis = 0;
         early.outcomes[0].appended_at_millis = 1_000;
-        assert!(check(&early)[0].what.contains("before its outcome"));
+        assert!(check(&early)[0].what.contains("before its effects"));
         early.outcomes.clear();
         assert!(check(&early)[0].what.contains("without an outcome"));
     }
@@ -169,7 +174,7 @@ mod tests {
                 placed.appended_at_millis = 1_000_000;
             }
         }
-        assert!(check(&early)[0].what.contains("before the record"));
+        assert!(check(&early)[0].what.contains("before its effects"));
         early.waiting.clear();
         early.deliveries.retain(|placed| placed.value.release == 0);
         assert!(check(&early)[0].what.contains("without the record"));

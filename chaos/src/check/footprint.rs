@@ -21,6 +21,11 @@ pub(super) fn check(evidence: &Evidence) -> Vec<Violation> {
     violations
 }
 
+/// Whether a process is back at its baseline.
+pub fn is_back(before: &Footprint, after: &Footprint) -> bool {
+    measures(before, after).iter().all(|(_, is, most)| is <= most)
+}
+
 fn measures(before: &Footprint, after: &Footprint) -> [(&'static str, u64, u64); 3] {
     [
         ("KiB of memory", after.resident_kib, before.resident_kib + RESIDENT_KIB),
