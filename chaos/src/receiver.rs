@@ -198,6 +198,8 @@ async fn read_request(
 
 /// True if the connection can take another request.
 async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<bool> {
+    /// A piece of an answer that never ends.
+    static PIECE: [u8; 16 << 10] = [b'.'; 16 << 10];
     const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
     match reply {
         Reply::Status { status, retry_after, .. } => {
@@ -230,9 +232,8 @@ async fn answer(stream: &mut TcpStream, reply: Reply) -> std::io::Result<bool> {
         }
         Reply::Flood => {
             stream.write_all(ENDLESS).await?;
-            let piece = [b'.'; 16 << 10];
             loop {
-                stream.write_all(&piece).await?;
+                stream.write_all(&PIECE).await?;
             }
         }
     }

@@ -139,25 +139,25 @@ pub async fn run(
         evidence.own_ends = std::mem::take(&mut log.own_ends);
         evidence.late_ends = std::mem::take(&mut log.late_ends);
     }
-    judge(evidence, &journal, &dealt, world, rested.ok(), folder)
+    judge(&evidence, &journal, &dealt, world, rested.ok(), folder)
 }
 
 fn judge(
-    evidence: Evidence,
+    evidence: &Evidence,
     journal: &Journal,
     dealt: &Dealt,
     world: &World,
     rested: Option<Duration>,
     folder: &Path,
 ) -> anyhow::Result<Findings> {
-    let verdicts = check::all(&evidence);
+    let verdicts = check::all(evidence);
     let log = world.log.lock().unwrap_or_else(PoisonError::into_inner);
-    let report = report::text(&evidence, &journal.pages(), dealt, &log, rested, &verdicts);
+    let report = report::text(evidence, &journal.pages(), dealt, &log, rested, &verdicts);
     let violations = verdicts.iter().flat_map(|verdict| verdict.violations.iter());
     let stories: Vec<String> = violations
         .filter_map(|violation| violation.delivery)
         .take(STORIES)
-        .flat_map(|delivery| story::of(&evidence, delivery))
+        .flat_map(|delivery| story::of(evidence, delivery))
         .collect();
     if !stories.is_empty() {
         fs::write(folder.join("stories.txt"), stories.join("\n")).context("write the stories")?;
