@@ -33,9 +33,10 @@ pub struct Arguments {
     /// The tier, as its topic names it. They all have to be written before the first is due.
     #[arg(long, default_value = "2m")]
     tier: String,
-    /// Do not wait for the releases; only look at memory.
+    /// Spread them over this tier and all longer ones, and only look at memory: every tier's
+    /// partitions have something to fetch ahead.
     #[arg(long)]
-    only_waiting: bool,
+    spread: bool,
 }
 
 pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Report> {
@@ -48,18 +49,27 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
         .iter()
         .find(|tier| tier.to_string() == arguments.tier)
         .with_context(|| format!("there is no tier {}", arguments.tier))?;
+    let longer = ground.installation.kafka.topics.tiers().iter();
+    let tiers: Vec<Tier> =
+        longer.filter(|it| *it == tier || arguments.spread && *it > tier).collect();
     let good = ground.receivers(PORTS, &Behaviour::ok()).await?;
     let subscriptions = ground.subscribe(SUBSCRIPTIONS, &good).await?;
     ground.warm_up(&subscriptions, 200.0).await?;
     let mut report = Report::new(
         "waiting",
-        format!("{} retries of {BODY_BYTES} bytes in the tier {tier}", arguments.count),
+        format!(
+            "{} retries of {BODY_BYTES} bytes in {} tiers from {tier} on",
+            arguments.count,
+            tiers.len()
+        ),
     );
     memory(&ground, &mut report, "before", None)?;
 
     let cohort = ground.board.cohort();
     let started_at = Instant::now();
     for n in 0..arguments.count {
+        // Each subscription's retries go to every tier.
+        let tier = tiers[n / SUBSCRIPTIONS % tiers.len()];
         let due_at = Instant::now() + tier.delay();
         let due = Timestamp::now().checked_add(SignedDuration::try_from(tier.delay())?)?;
         let body = ground.board.intend(cohort, due_at).body(BODY_BYTES);
@@ -74,7 +84,7 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
     report.figure("written per second", arguments.count as f64 / took.as_secs_f64(), None);
     tokio::time::sleep(REST).await;
     memory(&ground, &mut report, "all waiting", Some(MEMORY_GOAL))?;
-    if arguments.only_waiting {
+    if arguments.spread {
         return Ok(report);
     }
 
