@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use pipeline::commit_metadata;
 use pipeline::tracker::Tracker;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaResult;
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::PartitionKey;
+use crate::commit::{self, Commit, Commits};
 use crate::rebalance::Callbacks;
 use crate::ticket::{Ended, Ending};
 
@@ -21,10 +24,22 @@ pub(crate) struct Assigned {
     pub tracker: Tracker,
     /// Records that were given back untouched: unfinished for ever, and nobody works on them.
     pub forgotten: usize,
-    /// What the group's offset is known to be.
-    pub committed: i64,
-    /// What the commit under way would make it.
-    pub committing: i64,
+    /// Whether the role keeps the offset itself. Then the group's only shows the lag.
+    pub own_offset: bool,
+    pub commits: Commits,
+    /// Shared with the partition's tickets: false once it is given up.
+    pub current: Arc<AtomicBool>,
+}
+
+impl Assigned {
+    fn commit(&self, with_completed: bool) -> Commit {
+        let offset = self.tracker.frontier();
+        let metadata = match with_completed && !self.own_offset {
+            true => commit_metadata::encode(offset, self.tracker.completed()),
+            false => String::new(),
+        };
+        Commit { offset, metadata }
+    }
 }
 
 /// All assigned partitions, and what of them is under way.
@@ -33,6 +48,8 @@ pub(crate) struct Assignment {
     partitions: Vec<Assigned>,
     places: HashMap<PartitionKey, usize>,
     next_key: u64,
+    /// Commits say no more than the frontier.
+    plain: bool,
     pub unfinished: usize,
     pub unfinished_bytes: usize,
 }
@@ -57,12 +74,15 @@ impl Assignment {
         self.partitions.push(assigned);
     }
 
-    /// Takes the named partitions out; endings that come for them later count for nothing.
+    /// Takes the named partitions out; endings that come for them later count for nothing, and
+    /// who still holds a ticket of theirs can see it.
     pub fn remove(&mut self, list: &TopicPartitionList) -> Vec<Assigned> {
         let revoked = |assigned: &Assigned| {
             list.find_partition(&assigned.topic, assigned.partition).is_some()
         };
-        let (removed, kept) = std::mem::take(&mut self.partitions).into_iter().partition(revoked);
+        let (removed, kept): (Vec<_>, _) =
+            std::mem::take(&mut self.partitions).into_iter().partition(revoked);
+        give_up(&removed);
         self.partitions = kept;
         self.places = self.partitions.iter().enumerate().map(|(i, a)| (a.key, i)).collect();
         removed
@@ -88,6 +108,16 @@ impl Assignment {
         named.map(|assigned| assigned.key).collect()
     }
 
+    /// From now on no ticket is current.
+    pub fn give_up(&self) {
+        give_up(&self.partitions);
+    }
+
+    /// From now on commits say no more than the frontier.
+    pub fn commit_plainly(&mut self) {
+        self.plain = true;
+    }
+
     /// How many records of the given partitions somebody still works on.
     pub fn running_of(&self, keys: &[PartitionKey]) -> usize {
         keys.iter()
@@ -110,10 +140,13 @@ impl Assignment {
                 assigned.forgotten += 1;
                 Ok(())
             }
-            Ended::Finished => assigned.tracker.finish(ending.offset).map_err(|source| {
-                let (topic, partition) = (assigned.topic.clone(), assigned.partition);
-                LedgerError::Tracker { topic, partition, source }
-            }),
+            Ended::Finished => {
+                assigned.commits.note_change();
+                assigned.tracker.finish(ending.offset).map_err(|source| {
+                    let (topic, partition) = (assigned.topic.clone(), assigned.partition);
+                    LedgerError::Tracker { topic, partition, source }
+                })
+            }
             Ended::Abandoned => Err(LedgerError::Abandoned {
                 topic: assigned.topic.clone(),
                 partition: assigned.partition,
@@ -122,37 +155,44 @@ impl Assignment {
         }
     }
 
-    /// The frontiers that are ahead of the group's offsets, as a list to commit; `None` if
-    /// there is nothing to commit.
+    /// What is to be committed now, as a list; `None` if there is nothing.
     pub fn start_commit(&mut self) -> KafkaResult<Option<TopicPartitionList>> {
-        frontiers(self.partitions.iter_mut())
+        start_commit(&mut self.partitions, !self.plain)
+    }
+
+    /// What is to be committed of partitions that were taken out.
+    pub fn start_final_commit(
+        &self,
+        removed: &mut [Assigned],
+    ) -> KafkaResult<Option<TopicPartitionList>> {
+        start_commit(removed, !self.plain)
     }
 
     /// Enters the answer to the commit of the last [`Self::start_commit`].
     pub fn commit_answered(&mut self, succeeded: bool) {
         for assigned in &mut self.partitions {
-            if succeeded {
-                assigned.committed = assigned.committed.max(assigned.committing);
-            }
-            assigned.committing = assigned.committed;
+            assigned.commits.answered(succeeded);
         }
     }
 }
 
-/// The frontiers of `partitions` that are not committed yet, noted as being committed.
-pub(crate) fn frontiers<'a>(
-    partitions: impl Iterator<Item = &'a mut Assigned>,
+fn give_up(partitions: &[Assigned]) {
+    for assigned in partitions {
+        assigned.current.store(false, Ordering::Release);
+    }
+}
+
+fn start_commit(
+    partitions: &mut [Assigned],
+    with_completed: bool,
 ) -> KafkaResult<Option<TopicPartitionList>> {
     let mut list = TopicPartitionList::new();
     for assigned in partitions {
-        let frontier = assigned.tracker.frontier();
-        if frontier > assigned.committed {
-            list.add_partition_offset(
-                &assigned.topic,
-                assigned.partition,
-                Offset::Offset(frontier),
-            )?;
-            assigned.committing = frontier;
+        let Some(now) = assigned.commits.due().then(|| assigned.commit(with_completed)) else {
+            continue;
+        };
+        if let Some(started) = assigned.commits.start(now) {
+            commit::add(&mut list, &assigned.topic, assigned.partition, started)?;
         }
     }
     Ok((list.count() > 0).then_some(list))

@@ -1,13 +1,16 @@
 //! One thread owns one consumer.
 //!
-//! It polls librdkafka's main queue for rebalances and commits, takes records from each
-//! partition's own queue as far as the role wants them, and commits each partition's
-//! frontier: one commit at a time, on a thread of its own, the next [`COMMIT_INTERVAL`] after its answer.
-//! A record's offset is finished when its [`Ticket`] says so, in any order.
+//! It polls librdkafka's main queue for rebalances, takes records from each partition's own
+//! queue as far as the role wants them, and commits each partition's frontier with what is
+//! finished above it: one commit at a time, on a thread of its own, the next
+//! [`COMMIT_INTERVAL`] after its answer. A record's offset is finished when its [`Ticket`] says
+//! so, in any order. What a commit says is finished is never handed to a role again.
 //!
 //! A partition is waited on by not polling its queue, never by `pause`, which would throw away
 //! what is prefetched. Intake stops while [`LoopConfig::max_unfinished`] records or
 //! [`LoopConfig::max_unfinished_bytes`] bytes are under way; the main queue is served always.
+
+mod handover;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,14 +19,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use pipeline::tracker::Tracker;
+use pipeline::tracker::Taken;
+use rdkafka::Message as _;
+use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::BaseConsumer;
-use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::{Message as _, Offset, TopicPartitionList};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio_util::sync::CancellationToken;
 
-use crate::assignment::{Assigned, Assignment, frontiers};
+use crate::assignment::Assignment;
 use crate::committer::Committer;
 use crate::rebalance::{Callbacks, Change};
 use crate::record::Record;
@@ -32,7 +35,8 @@ use crate::settings::BROKER_TIMEOUT;
 use crate::ticket::{Ending, LoopHandle};
 use crate::{KafkaSettings, PartitionKey, Ticket, client};
 
-/// How long the last commit of a draining loop may take; what it does not reach is repeated.
+/// How long the last commit of revoked partitions or of a draining loop may take; what it does
+/// not reach is repeated.
 const FINAL_COMMIT: Duration = Duration::from_secs(1);
 /// Between the answer to a commit and the next commit.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
@@ -40,9 +44,6 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 const MAIN_QUEUE_INTERVAL: Duration = Duration::from_millis(50);
 /// Records taken from one partition before the next one has its turn.
 const TURN: usize = 64;
-/// How long a revoked partition's running records may go on before it is handed over.
-const REVOKE_GRACE: Duration = Duration::from_secs(1);
-
 /// Runs a loop on a thread of its own until `shutdown` is cancelled, then drains it.
 ///
 /// # Errors
@@ -128,116 +129,25 @@ impl<R: Role> ConsumerLoop<R> {
     }
 
     fn serve_main_queue(&mut self) -> anyhow::Result<()> {
-        let consumer = Arc::clone(&self.consumer);
-        // Each partition has a queue of its own from before its first fetch, so no record
-        // comes this way; what comes is events and errors.
-        while let Some(polled) = consumer.poll(Duration::ZERO) {
-            match polled {
-                Ok(message) => bail!("a record of {} came past its queue", message.topic()),
-                Err(error) => judge(error)?,
-            }
-        }
-        while let Some(change) = consumer.context().next_change() {
+        self.poll_main_queue()?;
+        while let Some(change) = self.consumer.context().next_change() {
             match change {
-                Change::Assigned(list) => self.assign(list)?,
+                Change::Assigned(list) => self.assign(&list)?,
                 Change::Revoked(list) => self.revoke(&list)?,
             }
         }
         Ok(())
     }
 
-    fn assign(&mut self, mut list: TopicPartitionList) -> anyhow::Result<()> {
-        let partitions: Vec<(String, i32)> =
-            list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect();
-        let own = self.role.start_at(&partitions, &self.shutdown)?;
-        let ask = || self.consumer.committed_offsets(list.clone(), BROKER_TIMEOUT);
-        let Some(committed) = self.until_answered("where the group is", ask) else {
-            return Ok(());
-        };
-        for ((topic, partition), own) in partitions.iter().zip(own) {
-            let committed = committed.find_partition(topic, *partition).map(|e| e.offset());
-            let start = match (own, committed) {
-                (Some(own), _) => own,
-                (None, Some(Offset::Offset(committed))) => committed,
-                (None, _) => match self.first_start(topic, *partition)? {
-                    Some(start) => start,
-                    None => return Ok(()),
-                },
-            };
-            list.set_partition_offset(topic, *partition, Offset::Offset(start))?;
-            let mut queue = self
-                .consumer
-                .split_partition_queue(topic, *partition)
-                .with_context(|| format!("split the queue of {topic}/{partition}"))?;
-            let thread = self.handle.thread.clone();
-            queue.set_nonempty_callback(move || thread.unpark());
-            let key = self.assignment.next_key();
-            let topic =
-                self.topic_names.get(topic).cloned().unwrap_or_else(|| topic.as_str().into());
-            self.assignment.add(Assigned {
-                key,
-                topic,
-                partition: *partition,
-                queue,
-                tracker: Tracker::new(start),
-                forgotten: 0,
-                committed: start,
-                committing: start,
-            });
-        }
-        self.consumer.incremental_assign(&list).context("take the assigned partitions")?;
-        tracing::info!(group = self.config.group, partitions = partitions.len(), "assigned");
-        Ok(())
-    }
-
-    /// Asks a broker until it answers; `None` if a shutdown came first.
-    fn until_answered<T>(&self, what: &str, ask: impl Fn() -> KafkaResult<T>) -> Option<T> {
-        while !self.shutdown.is_cancelled() {
-            match ask() {
-                Ok(answer) => return Some(answer),
-                Err(error) => {
-                    tracing::debug!(%error, what, "the broker did not answer; asking again");
-                    thread::park_timeout(MAIN_QUEUE_INTERVAL);
-                }
+    /// Each partition has a queue of its own from before its first fetch, so no record comes
+    /// this way; what comes is events and errors.
+    fn poll_main_queue(&self) -> anyhow::Result<()> {
+        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+            match polled {
+                Ok(message) => bail!("a record of {} came past its queue", message.topic()),
+                Err(error) => judge(error)?,
             }
         }
-        None
-    }
-
-    /// Where a partition begins that the group has never committed: at 0, and only if the log
-    /// still begins there. Anything else would skip accepted work. `None` if a shutdown came
-    /// before the broker's answer.
-    fn first_start(&self, topic: &str, partition: i32) -> anyhow::Result<Option<i64>> {
-        let ask = || self.consumer.fetch_watermarks(topic, partition, BROKER_TIMEOUT);
-        match self.until_answered("where a partition begins", ask) {
-            None => Ok(None),
-            Some((0, _)) => Ok(Some(0)),
-            Some((low, _)) => bail!(
-                "group {} has no offset in {topic}/{partition}, and the log begins at {low}: \
-                 records may have been lost; set the group's offset by hand to go on",
-                self.config.group
-            ),
-        }
-    }
-
-    fn revoke(&mut self, list: &TopicPartitionList) -> anyhow::Result<()> {
-        let keys = self.assignment.keys_in(list);
-        self.role.forget(&keys);
-        let deadline = Instant::now() + REVOKE_GRACE;
-        self.wait_for_endings(deadline, |loop_| loop_.assignment.running_of(&keys) > 0)?;
-        // An older commit must not land after the final one.
-        self.hear_commit(REVOKE_GRACE)?;
-        let mut removed = self.assignment.remove(list);
-        if !self.consumer.assignment_lost()
-            && let Some(offsets) = frontiers(removed.iter_mut())?
-            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Sync)
-        {
-            // Whoever gets the partitions repeats what is above the last commit.
-            tracing::warn!(%error, "the final commit of revoked partitions failed");
-        }
-        drop(removed);
-        self.consumer.incremental_unassign(list).context("give the revoked partitions up")?;
-        tracing::info!(group = self.config.group, partitions = keys.len(), "revoked");
         Ok(())
     }
 
@@ -287,20 +197,50 @@ impl<R: Role> ConsumerLoop<R> {
         }
         let message = match assigned.queue.poll(Duration::ZERO) {
             None => return Ok(false),
-            Some(Err(error)) => return judge(error).map(|()| false),
+            Some(Err(error)) => return self.judge_at(index, error).map(|()| false),
             Some(Ok(message)) => message,
         };
+        let taken = assigned.tracker.take(message.offset());
+        assigned.commits.note_change();
+        let place = (&*assigned.topic, assigned.partition, message.offset());
+        match taken.with_context(|| format!("take {place:?}"))? {
+            Taken::Unfinished => {}
+            Taken::FinishedBefore => {
+                let (topic, partition, offset) = place;
+                tracing::debug!(topic, partition, offset, "an earlier owner has finished it");
+                return Ok(true);
+            }
+        }
         let record = Record::copied(Arc::clone(&assigned.topic), &message);
         drop(message);
-        assigned.tracker.take(record.offset).with_context(|| {
-            format!("take {}/{} offset {}", record.topic, record.partition, record.offset)
-        })?;
         let weight = record.weight();
+        let current = Arc::clone(&assigned.current);
         self.assignment.unfinished += 1;
         self.assignment.unfinished_bytes += weight;
-        let ticket = Ticket::new(key, record.offset, weight, self.handle.clone());
+        let ticket = Ticket::new(key, record.offset, weight, current, self.handle.clone());
         self.role.take(record, ticket);
         Ok(true)
+    }
+
+    /// Judges an error that a partition's queue has brought.
+    fn judge_at(&mut self, index: usize, error: KafkaError) -> anyhow::Result<()> {
+        if !is_position_gone(&error) {
+            return judge(error);
+        }
+        let assigned = self.assignment.at(index);
+        let (topic, partition) = (Arc::clone(&assigned.topic), assigned.partition);
+        let position = assigned.tracker.next();
+        let begins = match self.consumer.fetch_watermarks(&topic, partition, BROKER_TIMEOUT) {
+            Ok((low, high)) => format!("the log goes from {low} to {high}"),
+            Err(_) => "where the log begins is not known".to_owned(),
+        };
+        judge(error).with_context(|| {
+            format!(
+                "group {} is at offset {position} of {topic}/{partition}, and {begins}: records \
+                 may have been lost; set the group's offset by hand to go on",
+                self.config.group
+            )
+        })
     }
 
     fn enter_endings(&mut self) -> anyhow::Result<()> {
@@ -326,6 +266,13 @@ impl<R: Role> ConsumerLoop<R> {
         if let Some(answer) = self.committer.answer(patience)? {
             if let Err(error) = &answer {
                 tracing::debug!(%error, "a commit was refused; the next one repeats it");
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetMetadataTooLarge) {
+                    tracing::warn!(
+                        "the brokers' offset.metadata.max.bytes is below its default of 4096: \
+                         from now on a crash repeats whatever is finished behind a slow record"
+                    );
+                    self.assignment.commit_plainly();
+                }
             }
             self.assignment.commit_answered(answer.is_ok());
             self.next_commit_at = Instant::now() + COMMIT_INTERVAL;
@@ -345,6 +292,7 @@ impl<R: Role> ConsumerLoop<R> {
             self.serve_main_queue()?;
             self.role.turn(Instant::now())?;
         }
+        self.assignment.give_up();
         self.hear_commit(FINAL_COMMIT)?;
         if !self.committer.is_busy()
             && let Some(offsets) = self.assignment.start_commit()?
@@ -365,8 +313,7 @@ impl<R: Role> ConsumerLoop<R> {
 /// Tells errors that librdkafka recovers from by itself from those that nothing recovers from.
 fn judge(error: KafkaError) -> anyhow::Result<()> {
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => Err(error)
-            .context("the log no longer has the position to read from; nothing is skipped"),
+        _ if is_position_gone(&error) => Err(error).context("nothing is skipped"),
         Some(RDKafkaErrorCode::Fatal) => Err(error).context("the consumer cannot go on"),
         _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
             Err(error).context("the consumer cannot go on")
@@ -378,10 +325,17 @@ fn judge(error: KafkaError) -> anyhow::Result<()> {
     }
 }
 
+/// Whether the log does not have the position to read from.
+fn is_position_gone(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AutoOffsetReset, OffsetOutOfRange};
+    matches!(error.rdkafka_error_code(), Some(AutoOffsetReset | OffsetOutOfRange))
+}
+
 impl<R> Drop for ConsumerLoop<R> {
     fn drop(&mut self) {
         // Also when the loop ends by an error or a panic: closing must not wait for a loop
         // that no longer serves changes.
+        self.assignment.give_up();
         self.consumer.context().close();
     }
 }

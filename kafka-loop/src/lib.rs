@@ -10,6 +10,7 @@
 
 mod assignment;
 mod client;
+mod commit;
 mod committer;
 pub mod consumer_loop;
 pub mod log_end;

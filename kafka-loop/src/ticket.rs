@@ -1,5 +1,7 @@
 //! The obligation that comes with every record: to say when everything it caused is done.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::Thread;
 
@@ -42,6 +44,7 @@ pub struct Ticket {
     partition: PartitionKey,
     offset: i64,
     weight: usize,
+    current: Arc<AtomicBool>,
     owner: Option<LoopHandle>,
 }
 
@@ -50,9 +53,21 @@ impl Ticket {
         partition: PartitionKey,
         offset: i64,
         weight: usize,
+        current: Arc<AtomicBool>,
         owner: LoopHandle,
     ) -> Self {
-        Self { partition, offset, weight, owner: Some(owner) }
+        Self { partition, offset, weight, current, owner: Some(owner) }
+    }
+
+    /// Whether the record is still this process's to do. False once its partition was given up
+    /// or lost, or the loop has ended its grace period: then another owner reads the record
+    /// again, ending the ticket changes nothing, and whoever holds it may report what has
+    /// happened, but may start nothing that follows from it.
+    ///
+    /// It can turn false at any moment after it was asked: it makes repeats fewer, and rules
+    /// none out.
+    pub fn is_current(&self) -> bool {
+        self.current.load(Ordering::Acquire)
     }
 
     /// The assignment that the record came with.
@@ -78,7 +93,7 @@ impl Ticket {
 
     fn end(&mut self, ended: Ended) {
         if let Some(owner) = self.owner.take() {
-            let Self { partition, offset, weight, .. } = *self;
+            let (partition, offset, weight) = (self.partition, self.offset, self.weight);
             // The loop has ended when nobody receives: there is nobody left to tell.
             let _ = owner.endings.send(Ending { partition, offset, weight, ended });
             owner.thread.unpark();

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod completed;
+mod kafka_wire;
+mod rebalance;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -37,21 +41,35 @@ struct Running {
     ended: JoinHandle<anyhow::Result<()>>,
 }
 
+/// A loop over `deliveries` in the test's group.
+fn config(kafka: &KafkaSettings, max_unfinished: usize) -> LoopConfig {
+    LoopConfig {
+        name: "test",
+        group: kafka.topics.group("test"),
+        topics: vec![kafka.topics.deliveries()],
+        max_unfinished,
+        max_unfinished_bytes: 1 << 20,
+        drain_timeout: Duration::from_secs(2),
+    }
+}
+
 impl Running {
     fn start(kafka: &KafkaSettings, max_unfinished: usize) -> Self {
         let (hand, records) = unbounded_channel();
+        Self::start_with(kafka, max_unfinished, Hand(hand), records)
+    }
+
+    fn start_with(
+        kafka: &KafkaSettings,
+        max_unfinished: usize,
+        role: impl Role + 'static,
+        records: UnboundedReceiver<(Record, Ticket)>,
+    ) -> Self {
         let shutdown = CancellationToken::new();
-        let config = LoopConfig {
-            name: "test",
-            group: kafka.topics.group("test"),
-            topics: vec![kafka.topics.deliveries()],
-            max_unfinished,
-            max_unfinished_bytes: 1 << 20,
-            drain_timeout: Duration::from_secs(2),
-        };
+        let config = config(kafka, max_unfinished);
         let (kafka, stop) = (kafka.clone(), shutdown.clone());
         let ended =
-            tokio::spawn(async move { consumer_loop::run(&kafka, config, Hand(hand), stop).await });
+            tokio::spawn(async move { consumer_loop::run(&kafka, config, role, stop).await });
         Self { records, shutdown, ended }
     }
 
@@ -96,8 +114,28 @@ async fn produce(
     partition
 }
 
+/// Writes the values under one key, all at once.
+async fn produce_many(kafka: &KafkaSettings, key: &str, values: impl IntoIterator<Item = usize>) {
+    let producer = Producer::new(kafka, None).unwrap();
+    let topic = kafka.topics.deliveries();
+    let send = |value: usize| {
+        let value = value.to_string();
+        let message =
+            Message { topic: &topic, key: key.as_bytes(), value: value.as_bytes(), headers: &[] };
+        producer.send(message).unwrap()
+    };
+    for written in values.into_iter().map(send).collect::<Vec<_>>() {
+        written.await.unwrap();
+    }
+}
+
 /// The group's offset in each partition; -1 where there is none.
 async fn committed(kafka: &KafkaSettings) -> Vec<i64> {
+    commits(kafka).await.into_iter().map(|(offset, _)| offset).collect()
+}
+
+/// The group's offset in each partition, -1 where there is none, and the text beside it.
+async fn commits(kafka: &KafkaSettings) -> Vec<(i64, String)> {
     let kafka = kafka.clone();
     let ask = move || {
         let consumer: BaseConsumer = ClientConfig::new()
@@ -106,14 +144,14 @@ async fn committed(kafka: &KafkaSettings) -> Vec<i64> {
             .create()
             .unwrap();
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(&kafka.topics.deliveries(), 0, PARTITIONS - 1);
+        list.add_partition_range(&kafka.topics.deliveries(), 0, kafka.partitions - 1);
         let answer = consumer.committed_offsets(list, SOON).unwrap();
-        let offset = |e: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match e.offset()
-        {
-            Offset::Offset(offset) => offset,
-            _ => -1,
-        };
-        answer.elements().into_iter().map(offset).collect()
+        let commit =
+            |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match e.offset() {
+                Offset::Offset(offset) => (offset, e.metadata().to_owned()),
+                _ => (-1, String::new()),
+            };
+        answer.elements().iter().map(commit).collect()
     };
     tokio::task::spawn_blocking(ask).await.unwrap()
 }
@@ -195,22 +233,50 @@ async fn intake_stops_at_the_bound_and_goes_on_when_there_is_room() {
     running.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_position_that_the_log_no_longer_has_stops_the_loop_and_skips_nothing() {
-    let kafka = prepared("trimmed").await;
-    produce(&kafka, "k", 0..5).await;
+/// Deletes the records below the offset in every partition.
+async fn trim(kafka: &KafkaSettings, below: Offset) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().unwrap();
-    let mut below = TopicPartitionList::new();
+    let mut list = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
-        below.add_partition_offset(&kafka.topics.deliveries(), partition, Offset::End).unwrap();
+        list.add_partition_offset(&kafka.topics.deliveries(), partition, below).unwrap();
     }
-    admin.delete_records(&below, &AdminOptions::new()).await.unwrap();
+    admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
+}
 
-    let running = Running::start(&kafka, 100);
+/// What a loop that cannot go on says.
+async fn complaint(running: Running) -> String {
     let ended = tokio::time::timeout(SOON, running.ended).await.expect("it ends").unwrap();
-    let said = format!("{:#}", ended.unwrap_err());
+    format!("{:#}", ended.unwrap_err())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_without_an_offset_in_a_trimmed_log_stops_and_skips_nothing() {
+    let kafka = prepared("trimmed").await;
+    produce(&kafka, "k", 0..5).await;
+    trim(&kafka, Offset::End).await;
+    let said = complaint(Running::start(&kafka, 100)).await;
     assert!(said.contains("the log begins at 5"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_below_the_start_of_the_log_stops_and_says_where_it_stands() {
+    let kafka = prepared("overtaken").await;
+    let partition = produce(&kafka, "k", 0..5).await.unwrap();
+    let mut running = Running::start(&kafka, 100);
+    for _ in 0..2 {
+        running.next().await.1.finish();
+    }
+    let held = running.next().await;
+    running.stop().await.unwrap();
+    drop(held);
+    trim(&kafka, Offset::Offset(4)).await;
+
+    let said = complaint(Running::start(&kafka, 100)).await;
+    let topic = kafka.topics.deliveries();
+    let place = format!("is at offset 2 of {topic}/{partition}, and the log goes from 4 to 5");
+    assert!(said.contains(&place), "{said}");
+    assert_eq!(committed(&kafka).await[partition as usize], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
