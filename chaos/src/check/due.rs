@@ -1,33 +1,53 @@
-//! I8: no attempt is made before its time, beyond the tolerance of the tiers.
+//! I8: no attempt is made before its time, beyond the tolerance of the tiers, and no time is
+//! sooner than the policy has it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pipeline::cascade::tolerance;
+use pipeline::ids::DeliveryId;
 use pipeline::outcome::{Kind, Outcome};
 
 use super::Violation;
 use crate::evidence::Evidence;
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Violation> {
+    let starts = earliest_starts(evidence);
     let mut violations = Vec::new();
-    for (id, outcomes) in evidence.outcomes_by_delivery() {
-        for call in outcomes.iter().map(|placed| &placed.value) {
-            let Some(began_at) = began_at(call) else { continue };
-            // A repeat of a crashed attempt may have set another time: the earliest counts.
-            let before = outcomes.iter().map(|placed| &placed.value).filter(|before| {
-                before.kind == Kind::Attempt && before.attempt + 1 == call.attempt
-            });
-            let Some(earliest) = before.filter_map(earliest_start).min() else { continue };
-            if began_at < earliest {
-                let early = earliest.duration_since(began_at);
-                let number = call.attempt;
-                let what = format!("attempt {number} of {id} was made {early:#} too early");
-                violations.push(Violation::of(id, what));
-            }
+    for outcome in evidence.outcomes.iter().map(|placed| &placed.value) {
+        let (id, number) = (outcome.delivery_id, outcome.attempt);
+        let earliest = starts.get(&(id, outcome.release));
+        if let (Some(began_at), Some(earliest)) = (began_at(outcome), earliest)
+            && began_at < *earliest
+        {
+            let early = earliest.duration_since(began_at);
+            let what = format!("attempt {number} of {id} was made {early:#} too early");
+            violations.push(Violation::of(id, what));
+        }
+        if let Some((delay, planned)) = delays(outcome, evidence)
+            && delay < planned
+        {
+            let what =
+                format!("after attempt {number} of {id} {delay:?} are waited, not {planned:?}");
+            violations.push(Violation::of(id, what));
         }
     }
     violations
+}
+
+/// For each release the due time of its record less the tolerance. A crash may have written two
+/// records of one release with different times: the earlier counts.
+fn earliest_starts(evidence: &Evidence) -> HashMap<(DeliveryId, u32), Timestamp> {
+    let mut starts: HashMap<(DeliveryId, u32), Timestamp> = HashMap::new();
+    for delivery in evidence.deliveries.iter().chain(&evidence.waiting).map(|p| &p.value) {
+        let Some(wait) = delivery.wait else { continue };
+        let tolerance = SignedDuration::try_from(tolerance(wait.delay)).unwrap_or_default();
+        let Ok(start) = wait.due_at.checked_sub(tolerance) else { continue };
+        let known = starts.entry((delivery.id, delivery.release)).or_insert(start);
+        *known = start.min(*known);
+    }
+    starts
 }
 
 fn began_at(outcome: &Outcome) -> Option<Timestamp> {
@@ -35,11 +55,16 @@ fn began_at(outcome: &Outcome) -> Option<Timestamp> {
     outcome.occurred_at.checked_sub(SignedDuration::from_micros(call.latency_micros as i64)).ok()
 }
 
-/// The due time less the tolerance.
-fn earliest_start(outcome: &Outcome) -> Option<Timestamp> {
+/// What is waited after a failed attempt, and what its subscription's schedule says.
+fn delays(outcome: &Outcome, evidence: &Evidence) -> Option<(Duration, Duration)> {
+    if outcome.kind != Kind::Attempt {
+        return None;
+    }
     let due_at = outcome.next_attempt_at?;
     let delay = Duration::try_from(due_at.duration_since(outcome.occurred_at)).unwrap_or_default();
-    due_at.checked_sub(SignedDuration::try_from(tolerance(delay)).ok()?).ok()
+    let member = &evidence.subscription(outcome.subscription_id)?.member;
+    let planned = member.delays.get(outcome.attempt.checked_sub(1)? as usize)?;
+    Some((delay, *planned))
 }
 
 #[cfg(test)]
@@ -49,6 +74,7 @@ mod tests {
 
     #[test]
     fn a_good_run_has_no_violation() {
+        assert_eq!(check(&test_evidence::good()), []);
         assert_eq!(check(&test_evidence::exhausted()), []);
     }
 
@@ -60,5 +86,13 @@ mod tests {
         let violations = check(&early);
         assert_eq!(violations.len(), 1, "{violations:?}");
         assert!(violations[0].what.contains("too early"));
+    }
+
+    #[test]
+    fn a_wait_shorter_than_the_policy_is_found() {
+        let mut hasty = test_evidence::exhausted();
+        let first = &mut hasty.outcomes[0].value;
+        first.next_attempt_at = Some(first.occurred_at);
+        assert!(check(&hasty)[0].what.contains("are waited"));
     }
 }
