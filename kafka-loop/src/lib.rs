@@ -4,6 +4,7 @@
 //!   frontier, and serves rebalances. A role plugs its decisions in.
 //! - [`producer`]: an idempotent producer whose acknowledgements can be awaited.
 //! - [`subscription_table`]: the compacted configuration topic, kept in memory.
+//! - [`log_trimmer`]: where logs and groups are, and the deletion of old records.
 //! - [`topic_setup`]: topics are created and checked before a role starts.
 //!
 //! It deliberately decides nothing about deliveries.
@@ -14,6 +15,7 @@ mod commit;
 mod committer;
 pub mod consumer_loop;
 pub mod log_end;
+pub mod log_trimmer;
 pub mod producer;
 mod rebalance;
 pub mod record;

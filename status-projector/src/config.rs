@@ -17,6 +17,34 @@ pub struct Config {
     pub linger: Duration,
     /// `HOOKLOG_DRAIN_TIMEOUT`: what a write under way gets after a shutdown was asked for.
     pub drain_timeout: Duration,
+    pub janitor: JanitorConfig,
+}
+
+/// How the work topics are trimmed.
+#[derive(Debug, Clone)]
+pub struct JanitorConfig {
+    /// `HOOKLOG_JANITOR_INTERVAL`: between two rounds. A record goes at the second round that
+    /// finds it read at the earliest.
+    pub interval: Duration,
+    /// `HOOKLOG_WORK_RETENTION`: how long records stay that everybody has read, except those of
+    /// retries and spills.
+    pub retention: Duration,
+    /// `HOOKLOG_WORK_LIMIT`: records of one topic that stay for their age at most.
+    pub limit: Option<i64>,
+}
+
+impl JanitorConfig {
+    fn from_environment(env: &Environment) -> Result<Self, SettingError> {
+        let limit = match env.text("HOOKLOG_WORK_LIMIT") {
+            "" => None,
+            _ => Some(i64::try_from(env.count("HOOKLOG_WORK_LIMIT")?).unwrap_or(i64::MAX)),
+        };
+        let interval = env.duration("HOOKLOG_JANITOR_INTERVAL")?;
+        if interval < Duration::from_millis(100) {
+            return Err(env.invalid("HOOKLOG_JANITOR_INTERVAL", "a duration of at least 100ms"));
+        }
+        Ok(Self { interval, retention: env.duration("HOOKLOG_WORK_RETENTION")?, limit })
+    }
 }
 
 impl Config {
@@ -31,6 +59,7 @@ impl Config {
             batch_records: env.count("HOOKLOG_PROJECTION_BATCH")?,
             linger: env.duration("HOOKLOG_PROJECTION_LINGER")?,
             drain_timeout: env.duration("HOOKLOG_DRAIN_TIMEOUT")?,
+            janitor: JanitorConfig::from_environment(env)?,
         })
     }
 }
@@ -49,6 +78,10 @@ mod tests {
         for (name, value) in [
             ("HOOKLOG_PROJECTION_BATCH", "0"),
             ("HOOKLOG_PROJECTION_LINGER", "100"),
+            ("HOOKLOG_JANITOR_INTERVAL", "0s"),
+            ("HOOKLOG_WORK_RETENTION", "7"),
+            ("HOOKLOG_WORK_LIMIT", "0"),
+            ("HOOKLOG_WORK_LIMIT", "10GiB"),
             ("DATABASE_URL", "nowhere"),
         ] {
             let said = read(name, value).unwrap_err().to_string();

@@ -17,6 +17,8 @@
 //! | `day_partitions` | the tables of the days that occur |
 //! | `writer` | one transaction at a time, until it is written: retries, bisection |
 //! | `gatherer` | the consumer loop's side: offsets to start at, batches |
+//! | `janitor` | what of the work topics nobody needs any more |
+//! | `janitor_task` | one janitor in the installation, a round at a time |
 
 pub mod attempt_row;
 mod config;
@@ -24,6 +26,8 @@ mod day_partitions;
 pub mod delivery_row;
 pub mod fold;
 mod gatherer;
+mod janitor;
+pub mod janitor_task;
 mod projection;
 pub mod reading;
 pub mod store;

@@ -9,11 +9,12 @@ use kafka_loop::consumer_loop::{self, LoopConfig};
 use kafka_loop::topic_setup;
 use role_runtime::ReadyFlag;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::gatherer::{BATCH_BYTES, Gatherer};
+use crate::janitor_task::{Janitor, WorkKept};
 use crate::store::{self, Conflict};
 use crate::writer::Writer;
 
@@ -47,11 +48,27 @@ pub async fn run(
         return Ok(());
     }
     ready.raise();
-    while let Some(conflict) = project(&config, &pool, &shutdown).await? {
+    let (kept, _) = watch::channel(WorkKept::default());
+    let janitor = Janitor::new(&config.kafka, config.janitor.clone(), pool.clone(), kept)?;
+    let mut projecting = pin!(project_on(&config, &pool, &shutdown));
+    tokio::select! {
+        ended = &mut projecting => return ended,
+        () = janitor.run(&shutdown) => {}
+    }
+    projecting.await
+}
+
+/// Projects until the shutdown, through all conflicts.
+async fn project_on(
+    config: &Config,
+    pool: &Pool,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    while let Some(conflict) = project(config, pool, shutdown).await? {
         // Another projector has these partitions now, or PostgreSQL has lost its last
         // transactions in a crash: its offsets are the truth.
         tracing::warn!(%conflict, "starting again from the offsets in PostgreSQL");
-        if pause(CONFLICT_PAUSE, &shutdown).await {
+        if pause(CONFLICT_PAUSE, shutdown).await {
             break;
         }
     }
