@@ -27,6 +27,8 @@ const PRODUCERS: usize = 8;
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// Between two kills of a role, from the moment at which it is ready.
 const BETWEEN_KILLS: Duration = Duration::from_secs(2);
+/// How long deliveries may take to go on after a kill before the next trouble comes anyway.
+const RESUMPTION: Duration = Duration::from_secs(30);
 /// After a store is back, before the next trouble.
 const RECOVERY: Duration = Duration::from_secs(5);
 /// After the load, until everything has arrived and is projected.
@@ -99,22 +101,21 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
             process.kill().await?;
             process.start_again()?;
             process.ready().await?;
+            something_arrives(&ground, cohort).await;
         }
         report.note(format!(
-            "after {} kills of {name}: {} accepted, {} arrived",
+            "{} kills of {name}: {}",
             arguments.kills,
-            told.accepted.load(Ordering::Relaxed),
-            ground.board.with(cohort, |tally| tally.arrived())
+            so_far(&ground, cohort, &told)
         ));
     }
     let away = Duration::from_secs(if arguments.long { 180 } else { arguments.away });
     for store in ["Kafka", "PostgreSQL"] {
-        let before = told.accepted.load(Ordering::Relaxed);
         take_away(&ground, store, away).await?;
         tokio::time::sleep(RECOVERY).await;
         by_themselves += revive(&mut ground, &mut report).await?;
-        let accepted = told.accepted.load(Ordering::Relaxed) - before;
-        report.note(format!("{store} away for {away:?}: {accepted} accepted meanwhile"));
+        something_arrives(&ground, cohort).await;
+        report.note(format!("{store} away for {away:?}: {}", so_far(&ground, cohort, &told)));
     }
     told.stop.store(true, Ordering::Relaxed);
     while producers.join_next().await.is_some() {}
@@ -181,6 +182,22 @@ impl Producer {
             self.told.accepted.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Waits until deliveries go on: a consumer that was killed keeps its partitions from the next
+/// one until its session has timed out.
+async fn something_arrives(ground: &Ground, cohort: Cohort) {
+    let end = Instant::now() + RESUMPTION;
+    let arrived = ground.board.with(cohort, |tally| tally.arrived());
+    while ground.board.with(cohort, |tally| tally.arrived()) == arrived && Instant::now() < end {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn so_far(ground: &Ground, cohort: Cohort, told: &Told) -> String {
+    let (arrived, repeats) = ground.board.with(cohort, |it| (it.arrived(), it.repeats()));
+    let accepted = told.accepted.load(Ordering::Relaxed);
+    format!("{accepted} accepted, {arrived} arrived, {repeats} of them twice so far")
 }
 
 async fn take_away(ground: &Ground, store: &str, away: Duration) -> anyhow::Result<()> {
