@@ -8,6 +8,8 @@ use kafka_loop::KafkaSettings;
 use pipeline::retry_policy::RetryPolicy;
 use settings::{Environment, SettingError};
 
+use crate::lanes::{Bounds, BreakerRules};
+
 /// The delivery consumer's settings.
 #[derive(Clone)]
 pub struct Config {
@@ -21,10 +23,10 @@ pub struct Config {
     pub call_timeout: Duration,
     /// `HOOKLOG_MAX_DELIVERY_AGE`.
     pub max_delivery_age: Duration,
-    /// `HOOKLOG_MAX_IN_FLIGHT`.
-    pub max_in_flight: usize,
-    /// `HOOKLOG_MAX_QUEUED`, in bytes.
-    pub max_queued_bytes: usize,
+    /// How much the lanes may hold: `HOOKLOG_MAX_IN_FLIGHT`, `HOOKLOG_LANE_IN_FLIGHT`,
+    /// `HOOKLOG_MAX_QUEUED`, `HOOKLOG_LANE_QUEUED` (bytes), `HOOKLOG_MAX_HOLD`, and the
+    /// `HOOKLOG_BREAKER_` settings.
+    pub lanes: Bounds,
     /// `HOOKLOG_DRAIN_TIMEOUT`.
     pub drain_timeout: Duration,
 }
@@ -47,11 +49,29 @@ impl Config {
             retry_policy: retry_policy(env)?,
             call_timeout,
             max_delivery_age: env.duration("HOOKLOG_MAX_DELIVERY_AGE")?,
-            max_in_flight: env.count("HOOKLOG_MAX_IN_FLIGHT")?,
-            max_queued_bytes: env.bytes("HOOKLOG_MAX_QUEUED")?,
+            lanes: lane_bounds(env)?,
             drain_timeout: env.duration("HOOKLOG_DRAIN_TIMEOUT")?,
         })
     }
+}
+
+/// Pieces of work that the lanes of one process queue at most, whatever their size.
+const MOST_QUEUED: usize = 100_000;
+
+fn lane_bounds(env: &Environment) -> Result<Bounds, SettingError> {
+    Ok(Bounds {
+        in_flight: env.count("HOOKLOG_MAX_IN_FLIGHT")?,
+        lane_in_flight: env.count("HOOKLOG_LANE_IN_FLIGHT")?,
+        bytes: env.bytes("HOOKLOG_MAX_QUEUED")?,
+        lane_bytes: env.bytes("HOOKLOG_LANE_QUEUED")?,
+        queued: MOST_QUEUED,
+        max_hold: env.duration("HOOKLOG_MAX_HOLD")?,
+        breaker: BreakerRules {
+            attempts: env.count("HOOKLOG_BREAKER_ATTEMPTS")? as u32,
+            window: env.duration("HOOKLOG_BREAKER_WINDOW")?,
+            unanswered: env.count("HOOKLOG_BREAKER_UNANSWERED")? as u32,
+        },
+    })
 }
 
 fn retry_policy(env: &Environment) -> Result<RetryPolicy, SettingError> {

@@ -1,4 +1,4 @@
-//! One record from intake to its acknowledgements.
+//! What is done about one delivery: the call, and the records that follow from it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +12,14 @@ use kafka_loop::subscription_table::SubscriptionTable;
 use pipeline::cascade::Hop;
 use pipeline::dead_letter::DeadLetter;
 use pipeline::delivery::{DecodeError, Delivery};
-use pipeline::outcome::Reason;
+use pipeline::gone::Gone;
+use pipeline::outcome::{Outcome, Reason};
 use pipeline::subscription::Subscription;
 use pipeline::topics::Topics;
 
 use crate::Config;
 use crate::decision::{self, CallResult, Decision, Made, Next, Queue, RetryRules};
-use crate::limits::Limits;
+use crate::lanes::Spill;
 use crate::request;
 use crate::signer::Signer;
 
@@ -26,13 +27,20 @@ use crate::signer::Signer;
 /// put aside.
 const CONFIGURATION_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Carries records. One per process, shared by all deliveries under way.
+/// A delivery under way, with the obligation for its record.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub record: Record,
+    pub delivery: Delivery,
+    pub ticket: Ticket,
+}
+
+/// Carries deliveries. One per process, shared by all of them.
 pub(crate) struct Courier {
     config: Config,
     table: SubscriptionTable,
     producer: Producer,
     client: EgressClient,
-    limits: Limits,
     names: Names,
 }
 
@@ -41,6 +49,7 @@ struct Names {
     deliveries: String,
     outcomes: String,
     dead_letters: String,
+    subscriptions: String,
 }
 
 impl Courier {
@@ -56,86 +65,29 @@ impl Courier {
                 deliveries: topics.deliveries(),
                 outcomes: topics.outcomes(),
                 dead_letters: topics.dead_letters(),
+                subscriptions: topics.subscriptions(),
             },
             config: config.clone(),
-            limits: Limits::default(),
             table,
             producer,
         })
     }
 
-    /// Does everything that a record asks for, given what was read in it, and finishes its ticket once that is
-    /// acknowledged. If an effect cannot be written the ticket is dropped: the process stops,
-    /// and the record is read again.
-    pub async fn carry(
-        &self,
-        record: Record,
-        delivery: Result<Delivery, DecodeError>,
-        ticket: Ticket,
-    ) {
-        let place = format!("{}/{} offset {}", record.topic, record.partition, record.offset);
-        match self.effects_of(&record, delivery).await {
-            Ok(()) => ticket.finish(),
-            Err(error) => tracing::error!(
-                place,
-                error = format!("{:#}", anyhow::Error::new(error)),
-                "an effect was not written"
-            ),
-        }
+    pub fn table(&self) -> &SubscriptionTable {
+        &self.table
     }
 
-    async fn effects_of(
-        &self,
-        record: &Record,
-        delivery: Result<Delivery, DecodeError>,
-    ) -> Result<(), ProduceError> {
-        let delivery = match delivery {
-            Ok(delivery) => delivery,
-            Err(error) => {
-                return self.bury(record, Reason::Poison, error.to_string()).await;
-            }
-        };
-        let decision = self.decide(&delivery).await;
-        self.carry_out(record, &delivery, decision).await
-    }
-
-    async fn decide(&self, delivery: &Delivery) -> Decision {
-        let known = self
-            .table
-            .at_least(
-                delivery.subscription_id,
-                delivery.subscription_version,
-                CONFIGURATION_PATIENCE,
-            )
-            .await;
-        let subscription = match self.callable(delivery, known) {
-            Ok(subscription) => subscription,
-            Err(instead) => return *instead,
-        };
-        let turn = match self.limits.turn(subscription.id, &subscription.options).await {
-            Ok(turn) => turn,
-            Err(delay) => {
-                let tiers = self.topics().spill_tiers();
-                return decision::spill(delivery, Reason::Limited, delay, tiers, Timestamp::now());
-            }
-        };
-        // Waiting for a turn takes time: what counts is what is set when the call is made.
-        let subscription = match self.callable(delivery, self.table.get(subscription.id)) {
-            Ok(subscription) => subscription,
-            Err(instead) => return *instead,
-        };
-        let made = self.call(delivery, &subscription).await;
-        drop(turn);
-        let options = &subscription.options;
-        let rules = RetryRules {
-            policy: options.retry.as_ref().unwrap_or(&self.config.retry_policy),
-            retry_on: options.retry_on.as_ref(),
-        };
-        decision::after_call(delivery, made, rules, self.topics().tiers())
+    /// The subscription in the version that a delivery names, or a later one, once it is here.
+    pub async fn known_in_time(&self, delivery: &Delivery) -> Option<Arc<Subscription>> {
+        let (id, version) = (delivery.subscription_id, delivery.subscription_version);
+        self.table.at_least(id, version, CONFIGURATION_PATIENCE).await
     }
 
     /// The subscription, if a call may be made to it now.
-    fn callable(
+    ///
+    /// # Errors
+    /// What is to be done instead.
+    pub fn callable(
         &self,
         delivery: &Delivery,
         known: Option<Arc<Subscription>>,
@@ -144,7 +96,14 @@ impl Courier {
         decision::callable(delivery, known, max_age, tiers, Timestamp::now())
     }
 
-    async fn call(&self, delivery: &Delivery, subscription: &Subscription) -> Made {
+    /// What is to be written for a delivery that its lane did not take.
+    pub fn spill(&self, spill: &Spill<Work>) -> Decision {
+        let tiers = self.topics().spill_tiers();
+        decision::spill_from_lane(&spill.work.delivery, spill, tiers, Timestamp::now())
+    }
+
+    /// Makes the call.
+    pub async fn call(&self, delivery: &Delivery, subscription: &Subscription) -> Made {
         let started_at = Timestamp::now();
         let started = Instant::now();
         let result = self.exchange(delivery, subscription, started_at).await;
@@ -154,6 +113,50 @@ impl Courier {
             latency: started.elapsed(),
             result,
         }
+    }
+
+    /// Writes what follows from a call, and finishes the ticket. Of a delivery that is another
+    /// process's by now only the call itself is told.
+    pub async fn finish_call(&self, work: Work, subscription: &Subscription, made: Made) {
+        if !work.ticket.is_current() {
+            let outcome = decision::late(&work.delivery, made);
+            if let Err(error) = self.tell(&outcome).await {
+                tracing::warn!(%error, delivery = %work.delivery.id, "a late call is not told");
+            }
+            return work.ticket.forget();
+        }
+        let options = &subscription.options;
+        let rules = RetryRules {
+            policy: options.retry.as_ref().unwrap_or(&self.config.retry_policy),
+            retry_on: options.retry_on.as_ref(),
+        };
+        let gone = decision::is_gone(&made)
+            .then_some(Gone { subscription_id: subscription.id, version: subscription.version });
+        let decision = decision::after_call(&work.delivery, made, rules, self.topics().tiers());
+        let effects = async {
+            if let Some(mark) = gone {
+                self.table.mark_gone(mark);
+                self.write(&self.names.subscriptions, &mark.key(), &mark.encode()).await?;
+            }
+            self.write_all(&work.record, &work.delivery, &decision).await
+        };
+        end(work.ticket, &work.record, effects.await);
+    }
+
+    /// Writes what is done instead of a call, and finishes the ticket; what is another process's
+    /// by now is left to that.
+    pub async fn carry_out(&self, work: Work, decision: Decision) {
+        if !work.ticket.is_current() {
+            return work.ticket.forget();
+        }
+        let written = self.write_all(&work.record, &work.delivery, &decision).await;
+        end(work.ticket, &work.record, written);
+    }
+
+    /// Gives a record up that cannot be read, and finishes its ticket.
+    pub async fn bury_poison(&self, record: Record, error: DecodeError, ticket: Ticket) {
+        let buried = self.bury(&record, Reason::Poison, error.to_string()).await;
+        end(ticket, &record, buried);
     }
 
     async fn exchange(
@@ -193,15 +196,14 @@ impl Courier {
     }
 
     /// Writes the outcome and what follows from it, side by side, and waits for both.
-    async fn carry_out(
+    async fn write_all(
         &self,
         record: &Record,
         delivery: &Delivery,
-        decision: Decision,
+        decision: &Decision,
     ) -> Result<(), ProduceError> {
         let key = delivery.subscription_id.to_string();
-        let outcome = decision.outcome.encode();
-        let outcome = self.write(&self.names.outcomes, &key, &outcome);
+        let outcome = self.tell(&decision.outcome);
         let next = async {
             match &decision.next {
                 Next::Nothing => Ok(()),
@@ -216,6 +218,11 @@ impl Courier {
         };
         tokio::try_join!(outcome, next)?;
         Ok(())
+    }
+
+    async fn tell(&self, outcome: &Outcome) -> Result<(), ProduceError> {
+        let key = outcome.subscription_id.to_string();
+        self.write(&self.names.outcomes, &key, &outcome.encode()).await
     }
 
     fn topic_of(&self, hop: Hop, queue: Queue) -> String {
@@ -265,6 +272,19 @@ impl Courier {
 
     fn topics(&self) -> &Topics {
         &self.config.kafka.topics
+    }
+}
+
+/// Ends a ticket after its effects. If one cannot be written the ticket is dropped: the process
+/// stops, and the record is read again.
+fn end(ticket: Ticket, record: &Record, effects: Result<(), ProduceError>) {
+    match effects {
+        Ok(()) => ticket.finish(),
+        Err(error) => tracing::error!(
+            topic = %record.topic, partition = record.partition, offset = record.offset,
+            error = format!("{:#}", anyhow::Error::new(error)),
+            "an effect was not written"
+        ),
     }
 }
 

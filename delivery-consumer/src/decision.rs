@@ -14,12 +14,14 @@ use pipeline::retry_policy::RetryPolicy;
 use pipeline::subscription::Subscription;
 use pipeline::tier::Tiers;
 
+use crate::lanes::{CallEnd, Spill, Verdict};
+
 /// How long a delivery is put aside whose subscription is not known in its version yet.
 const CONFIGURATION_SPILL: Duration = Duration::from_secs(1);
-/// How long it is put aside behind a pause, the first time and at most; in between it doubles
-/// with each release.
-const SHORTEST_PAUSE_SPILL: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE_SPILL: Duration = Duration::from_secs(600);
+/// How long it is put aside behind a pause or a breaker, the first time and at most; in between
+/// it doubles with each release.
+const SHORTEST_DOUBLING: Duration = Duration::from_secs(1);
+const LONGEST_DOUBLING: Duration = Duration::from_secs(600);
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +100,28 @@ fn is_delivered(status: u16) -> bool {
 
 const GONE: u16 = 410;
 
+/// Whether the receiver has said that it is gone for good (RFC 9110, 15.5.11).
+pub(crate) fn is_gone(made: &Made) -> bool {
+    matches!(made.result, CallResult::Answered { status: GONE, .. })
+}
+
+/// What a call says of the receiver's health, for its lane.
+pub(crate) fn call_end(made: &Made) -> CallEnd {
+    let CallResult::Answered { status, retry_after, .. } = &made.result else {
+        return CallEnd { verdict: Verdict::Unanswered, hold: None };
+    };
+    let verdict = match status {
+        408 | 429 | 500.. => Verdict::Unwell,
+        _ => Verdict::Well,
+    };
+    // Without a Retry-After the lane is slowed down and not stopped: one 502 of a busy proxy in
+    // a thousand answers must not cost a second.
+    let ended_at = later(made.started_at, made.latency);
+    let asked = retry_after.as_ref().and_then(|header| retry_after::wait(header, ended_at));
+    let hold = matches!(status, 429 | 502 | 503 | 504).then(|| asked.unwrap_or_default());
+    CallEnd { verdict, hold }
+}
+
 /// What follows from a call that was made.
 pub(crate) fn after_call(
     delivery: &Delivery,
@@ -142,8 +166,39 @@ pub(crate) fn after_call(
     }
 }
 
+/// What a call comes to whose record belongs to another process by now: that one does the work
+/// again, so nothing follows from this but its being told.
+pub(crate) fn late(delivery: &Delivery, made: Made) -> Outcome {
+    let ended_at = later(made.started_at, made.latency);
+    let (call, _) = describe(made, ended_at);
+    let state = if call.succeeded { State::Delivered } else { open_state(delivery) };
+    Outcome { call: Some(call), late: true, ..outcome(delivery, Kind::Attempt, state, ended_at) }
+}
+
+/// Where a delivery stands that has not ended.
+fn open_state(delivery: &Delivery) -> State {
+    if delivery.attempt > 1 { State::Retrying } else { State::Pending }
+}
+
+/// Puts a delivery aside that its lane did not take.
+pub(crate) fn spill_from_lane<W>(
+    delivery: &Delivery,
+    spill: &Spill<W>,
+    spill_tiers: &Tiers,
+    now: Timestamp,
+) -> Decision {
+    let delay = if spill.doubles { spill.delay.max(doubled(delivery)) } else { spill.delay };
+    put_aside(delivery, spill.reason, delay, spill.doubles, spill_tiers, now)
+}
+
+/// Twice the last stay, if it was one of a row that doubles.
+fn doubled(delivery: &Delivery) -> Duration {
+    let before = delivery.wait.filter(|wait| wait.doubles).map_or(Duration::ZERO, |w| w.delay);
+    before.saturating_mul(2).clamp(SHORTEST_DOUBLING, LONGEST_DOUBLING)
+}
+
 /// Puts a delivery aside for `delay` without a call; its attempt number stays.
-pub(crate) fn spill(
+fn spill(
     delivery: &Delivery,
     reason: Reason,
     delay: Duration,
@@ -163,7 +218,7 @@ fn put_aside(
 ) -> Decision {
     let wait = Wait { due_at: later(now, delay), delay, doubles };
     let next = again(delivery, delivery.attempt, wait);
-    let state = if delivery.attempt > 1 { State::Retrying } else { State::Pending };
+    let state = open_state(delivery);
     let outcome = Outcome {
         reason: Some(reason),
         next_attempt_at: Some(wait.due_at),
@@ -195,8 +250,7 @@ pub(crate) fn callable(
         return Err(Box::new(spill(delivery, reason, CONFIGURATION_SPILL, spill_tiers, now)));
     };
     if subscription.paused.is_some() {
-        let before = delivery.wait.filter(|wait| wait.doubles).map_or(Duration::ZERO, |w| w.delay);
-        let delay = before.saturating_mul(2).clamp(SHORTEST_PAUSE_SPILL, LONGEST_PAUSE_SPILL);
+        let delay = doubled(delivery);
         let spilled = put_aside(delivery, Reason::Paused, delay, true, spill_tiers, now);
         return Err(Box::new(spilled));
     }
@@ -250,6 +304,7 @@ fn outcome(delivery: &Delivery, kind: Kind, state: State, occurred_at: Timestamp
         reason: None,
         occurred_at,
         next_attempt_at: None,
+        late: false,
         call: None,
     }
 }

@@ -13,36 +13,40 @@
 //! | `signer` | pure: the keys that sign a call |
 //! | `request` | pure: the headers of a call |
 //! | `repeats` | pure: which records repeat one that was taken in before |
-//! | `limits` | a subscription's own bounds on its calls: pure core, thin shell |
-//! | `courier` | the shell: one record from intake to its acknowledgements |
+//! | `lanes` | pure: who is called next, who waits, and what is put aside |
+//! | `dispatcher` | the shell on the loop's thread: records to lanes, lanes to calls |
+//! | `courier` | the shell on the runtime: one delivery's call and its effects |
 
 mod config;
 mod courier;
 mod decision;
-mod limits;
+mod dispatcher;
+mod lanes;
 mod repeats;
 mod request;
 mod signer;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use anyhow::Context;
-use kafka_loop::consumer_loop::{self, LoopConfig, Role};
+use kafka_loop::consumer_loop::{self, LoopConfig};
 use kafka_loop::producer::Producer;
-use kafka_loop::record::Record;
 use kafka_loop::subscription_table::SubscriptionTable;
-use kafka_loop::{PartitionKey, Ticket, topic_setup};
-use pipeline::delivery::Delivery;
+use kafka_loop::topic_setup;
 use role_runtime::ReadyFlag;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::Config;
 use crate::courier::Courier;
-use crate::repeats::Window;
+use crate::dispatcher::Dispatcher;
+use crate::lanes::Lanes;
 
 const NAME: &str = "delivery-consumer";
+
+/// Records that are not queued: their calls run, or their effects are not acknowledged yet.
+/// Beyond that nothing more is taken in.
+const MOST_EFFECTS: usize = 20_000;
+/// The same in bytes.
+const MOST_EFFECT_BYTES: usize = 48 << 20;
 
 /// Delivers until `shutdown` is cancelled, then gives running calls their drain time.
 ///
@@ -61,8 +65,8 @@ pub async fn run(
     let producer = Producer::new(&config.kafka, None)?;
     let failed = producer.failed();
     let courier = Courier::new(&config, table.clone(), producer)?;
-    let intake =
-        Intake { courier: Arc::new(courier), runtime: Handle::current(), windows: HashMap::new() };
+    let lanes = Lanes::new(config.lanes);
+    let dispatcher = Dispatcher::new(courier, lanes, config.lanes.in_flight, Handle::current());
 
     // The table outlives the drain, for deliveries that run on look things up in it.
     let table_end = CancellationToken::new();
@@ -79,11 +83,11 @@ pub async fn run(
             name: NAME,
             group: topics.group(NAME),
             topics: vec![topics.deliveries()],
-            max_unfinished: config.max_in_flight,
-            max_unfinished_bytes: config.max_queued_bytes,
+            max_unfinished: config.lanes.queued + MOST_EFFECTS,
+            max_unfinished_bytes: config.lanes.bytes + MOST_EFFECT_BYTES,
             drain_timeout: config.drain_timeout,
         };
-        consumer_loop::run(&config.kafka, loop_config, intake, shutdown.clone()).await
+        consumer_loop::run(&config.kafka, loop_config, dispatcher, shutdown.clone()).await
     };
     tokio::select! {
         ended = follow => ended.and_then(|()| anyhow::bail!("the configuration reader ended")),
@@ -91,35 +95,4 @@ pub async fn run(
         () = failed.cancelled() => anyhow::bail!("the producer cannot go on"),
     }
     .context("deliver")
-}
-
-/// Starts one task per record that is no repeat; how many run at once is bounded by the loop.
-struct Intake {
-    courier: Arc<Courier>,
-    runtime: Handle,
-    /// One for each partition that records came from.
-    windows: HashMap<PartitionKey, Window>,
-}
-
-impl Role for Intake {
-    fn take(&mut self, record: Record, ticket: Ticket) {
-        let delivery = Delivery::decode(record.value.clone().unwrap_or_default());
-        if let Ok(delivery) = &delivery
-            && !self.windows.entry(ticket.partition()).or_default().take_in(delivery)
-        {
-            tracing::debug!(
-                delivery = %delivery.id, release = delivery.release,
-                partition = record.partition, offset = record.offset, "a repeat is suppressed"
-            );
-            return ticket.finish();
-        }
-        let courier = Arc::clone(&self.courier);
-        self.runtime.spawn(async move { courier.carry(record, delivery, ticket).await });
-    }
-
-    fn forget(&mut self, partitions: &[PartitionKey]) {
-        for key in partitions {
-            self.windows.remove(key);
-        }
-    }
 }

@@ -38,6 +38,7 @@ mod delivery_lookup;
 mod event_type;
 mod front_door;
 mod gateway;
+mod gone_receivers;
 mod inbound_signature;
 mod inbound_verifiers;
 mod ingest;

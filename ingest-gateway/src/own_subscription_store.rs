@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use pipeline::gone::Gone;
 use pipeline::ids::SubscriptionId;
 use pipeline::subscription::PauseReason;
 use tokio_postgres::Row;
@@ -30,6 +31,11 @@ const UPDATE: &str = noted!(
          verification = $6, signing = $7, paused = $8, description = $9, labels = $10, \
          updated_at = now() \
      WHERE id = $1 AND version = $2 AND deleted_at IS NULL",
+    ", description, labels"
+);
+const PAUSE_GONE: &str = noted!(
+    "UPDATE subscriptions SET version = version + 1, paused = 'gone', updated_at = now() \
+     WHERE id = $1 AND version = $2 AND deleted_at IS NULL AND paused IS NULL",
     ", description, labels"
 );
 const READ: &str = concat!(
@@ -88,6 +94,19 @@ impl OwnSubscriptionStore {
         wanted: &OwnSubscription,
     ) -> Result<Option<OwnSubscription>, StorageError> {
         self.write(UPDATE, wanted).await
+    }
+
+    /// Pauses the version whose receiver is gone; `None` if the subscription has another one by
+    /// now, or is paused or deleted.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn pause_gone(
+        &self,
+        mark: Gone,
+    ) -> Result<Option<OwnSubscription>, StorageError> {
+        let (id, version) = (mark.subscription_id.uuid(), mark.version.cast_signed());
+        one(&self.storage.query(PAUSE_GONE, &[&id, &version]).await?)
     }
 
     /// # Errors

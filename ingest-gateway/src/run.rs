@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::delivery_lookup::DeliveryLookup;
 use crate::front_door::FrontDoor;
 use crate::gateway::{Gate, Gateway};
+use crate::gone_receivers;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::openapi::pages::ApiPages;
 use crate::outbox_relay::OutboxRelay;
@@ -58,7 +59,7 @@ pub async fn run(
         .with_context(|| format!("bind {listen} (HOOKLOG_LISTEN)"))?;
     let header_read_timeout = config.server.header_read_timeout;
     let kafka = config.kafka.clone();
-    let Parts { gateway, front_door, table, producer, relay, watch } = parts(config)?;
+    let Parts { gateway, front_door, table, producer, relay, gone, watch } = parts(config)?;
     let gate = gateway.gate.clone();
 
     // Requests need the background until the last of them has ended, so that it ends later.
@@ -76,6 +77,7 @@ pub async fn run(
     background.spawn(watch_projection(watch, stop_background.clone()));
     // Takes nothing new in as soon as a shutdown is asked for, like the listener.
     background.spawn(front_door.run(kafka, stop_serving.clone()));
+    background.spawn(pause_gone(table.clone(), gone, stop_background.clone()));
     background.spawn(open(table, gate, ready, relay, stop_background.clone()));
 
     let failed = producer.failed();
@@ -107,6 +109,7 @@ pub(crate) struct Parts {
     table: SubscriptionTable,
     producer: Producer,
     relay: OutboxRelay,
+    gone: SubscriptionChanges,
     watch: ProjectionWatch,
 }
 
@@ -134,6 +137,10 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         IdempotentAnswers::new(ingest.idempotency_window, ingest.idempotency_cache as u64);
     let lookup = SubscriptionLookup::new(table.clone(), store.clone());
     let front_door = FrontDoor::new(&kafka, table.clone(), lookup.clone())?;
+    let changes = |store, own| {
+        SubscriptionChanges::new(store, own, table.clone(), Arc::clone(&outbox_filled))
+    };
+    let gone = changes(store.clone(), own.clone());
     let gateway = Gateway {
         limits: server.requests,
         verifiers: InboundVerifiers::new(&ingest.signature_header.text),
@@ -145,14 +152,14 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         idempotency,
         batch_turns: BatchTurns::default(),
         egress,
-        changes: SubscriptionChanges::new(store.clone(), own.clone(), table.clone(), outbox_filled),
+        changes: changes(store.clone(), own.clone()),
         store,
         own,
         deliveries: DeliveryLookup::new(status.clone(), projection),
         status,
         gate: Gate::default(),
     };
-    Ok(Parts { gateway, front_door, table, producer, relay, watch })
+    Ok(Parts { gateway, front_door, table, producer, relay, gone, watch })
 }
 
 /// Waits for the topics, then keeps the table up to date.
@@ -164,6 +171,15 @@ async fn follow(
     if topic_setup::prepare(&kafka, &stop).await? {
         table.follow(&kafka, stop).await?;
     }
+    Ok(())
+}
+
+async fn pause_gone(
+    table: SubscriptionTable,
+    changes: SubscriptionChanges,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    gone_receivers::pause(table, changes, stop).await;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use kafka_loop::subscription_table::SubscriptionTable;
+use pipeline::gone::Gone;
 use pipeline::ids::SubscriptionId;
 use pipeline::subscription::Subscription;
 use tokio::sync::Notify;
@@ -110,6 +111,16 @@ impl SubscriptionChanges {
         wanted: &OwnSubscription,
     ) -> Result<Option<OwnSubscription>, StorageError> {
         Ok(self.own.update(wanted).await?.map(|changed| self.enter_own(changed)))
+    }
+
+    /// Pauses the version of a subscription whose receiver is gone; false if it is not the
+    /// current one any more, or is paused.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub(crate) async fn pause_gone(&self, mark: Gone) -> Result<bool, StorageError> {
+        let paused = self.own.pause_gone(mark).await?.map(|changed| self.enter_own(changed));
+        Ok(paused.is_some())
     }
 
     fn enter_own(&self, changed: OwnSubscription) -> OwnSubscription {

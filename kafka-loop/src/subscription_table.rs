@@ -11,8 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use pipeline::gone::Gone;
 use pipeline::ids::SubscriptionId;
-use pipeline::subscription::Subscription;
+use pipeline::subscription::{PauseReason, Subscription};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
@@ -34,6 +35,9 @@ pub struct SubscriptionTable {
 #[derive(Debug)]
 struct Inner {
     rows: RwLock<HashMap<SubscriptionId, Arc<Subscription>>>,
+    /// The versions whose receivers have said that they are gone; until a later version comes,
+    /// the row is paused. Locked after `rows` where both are.
+    gone: RwLock<HashMap<SubscriptionId, u64>>,
     /// Counts changes, so that a waiter can look again.
     changes: watch::Sender<u64>,
     complete: watch::Sender<bool>,
@@ -50,6 +54,7 @@ impl SubscriptionTable {
     pub fn new() -> Self {
         let inner = Inner {
             rows: RwLock::default(),
+            gone: RwLock::default(),
             changes: watch::Sender::new(0),
             complete: watch::Sender::new(false),
         };
@@ -68,14 +73,48 @@ impl SubscriptionTable {
     }
 
     /// Enters a subscription unless a version at least as high is there.
-    pub fn put(&self, subscription: Subscription) {
+    pub fn put(&self, mut subscription: Subscription) {
         let mut rows = self.inner.rows.write().unwrap_or_else(PoisonError::into_inner);
         let known = rows.get(&subscription.id).map(|known| known.version);
         if known.is_none_or(|known| known < subscription.version) {
+            let mut gone = self.inner.gone.write().unwrap_or_else(PoisonError::into_inner);
+            match gone.get(&subscription.id) {
+                Some(version) if *version == subscription.version => pause(&mut subscription),
+                Some(version) if *version < subscription.version => {
+                    gone.remove(&subscription.id);
+                }
+                Some(_) | None => {}
+            }
             rows.insert(subscription.id, Arc::new(subscription));
-            drop(rows);
+            drop((rows, gone));
             self.inner.changes.send_modify(|count| *count += 1);
         }
+    }
+
+    /// Pauses a version of a subscription whose receiver has said that it is gone. A later
+    /// version, here already or still to come, is not touched.
+    pub fn mark_gone(&self, mark: Gone) {
+        let Gone { subscription_id: id, version } = mark;
+        let mut rows = self.inner.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let known = rows.get_mut(&id);
+        if known.as_ref().is_some_and(|known| known.version > version) {
+            return;
+        }
+        let mut gone = self.inner.gone.write().unwrap_or_else(PoisonError::into_inner);
+        let marked = gone.entry(id).or_default();
+        *marked = version.max(*marked);
+        if let Some(known) = known.filter(|known| known.version == version) {
+            pause(Arc::make_mut(known));
+        }
+        drop((rows, gone));
+        self.inner.changes.send_modify(|count| *count += 1);
+    }
+
+    /// The marks that no later version has answered yet.
+    pub fn gone(&self) -> Vec<Gone> {
+        let gone = self.inner.gone.read().unwrap_or_else(PoisonError::into_inner);
+        let marks = gone.iter().map(|(id, version)| (*id, *version));
+        marks.map(|(subscription_id, version)| Gone { subscription_id, version }).collect()
     }
 
     /// The subscription in `version` or a later one, waiting up to `patience` for it to arrive.
@@ -160,16 +199,21 @@ impl SubscriptionTable {
     }
 
     fn enter(&self, key: Option<&[u8]>, value: Option<&[u8]>) {
-        let is_subscription = key.is_some_and(|key| key.starts_with(b"s/"));
-        let (true, Some(value)) = (is_subscription, value) else { return };
-        match Subscription::decode(value) {
-            Ok(subscription) => self.put(subscription),
-            Err(error) => {
-                let key = String::from_utf8_lossy(key.unwrap_or_default()).into_owned();
-                tracing::error!(key, %error, "a subscription's record is not readable");
-            }
+        let (Some(key), Some(value)) = (key, value) else { return };
+        let entered = match key.get(..2) {
+            Some(b"s/") => Subscription::decode(value).map(|subscription| self.put(subscription)),
+            Some(b"g/") => Gone::decode(value).map(|mark| self.mark_gone(mark)),
+            _ => return,
+        };
+        if let Err(error) = entered {
+            let key = String::from_utf8_lossy(key).into_owned();
+            tracing::error!(key, %error, "a subscription's record is not readable");
         }
     }
+}
+
+fn pause(subscription: &mut Subscription) {
+    subscription.paused.get_or_insert(PauseReason::Gone);
 }
 
 fn is_fatal(error: &KafkaError) -> bool {

@@ -14,6 +14,7 @@ pub mod delivery;
 mod delivery_wire;
 pub mod fan_out;
 pub mod filter;
+pub mod gone;
 pub mod ids;
 pub mod outcome;
 pub mod payload_filter;

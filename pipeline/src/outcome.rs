@@ -35,6 +35,10 @@ pub struct Outcome {
     /// When the next attempt is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
+    /// The call ended after its record had gone over to another process, which makes it again:
+    /// unless it succeeded, the delivery stands where it stood.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
     /// The call, for kind `attempt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Call>,
@@ -119,8 +123,13 @@ pub enum Reason {
     ConfigurationBehind,
     /// Its subscription is paused.
     Paused,
-    /// Its subscription's own limits would have made it wait too long for its turn.
+    /// A limit of its subscription, or one that the receiver asked for, would have made it wait
+    /// too long for its call.
     Limited,
+    /// More of its subscription's deliveries were waiting than there was room or time for.
+    Overloaded,
+    /// Its receiver's breaker was open.
+    BreakerOpen,
 }
 
 impl Reason {
@@ -135,6 +144,8 @@ impl Reason {
             Self::ConfigurationBehind => "configuration_behind",
             Self::Paused => "paused",
             Self::Limited => "limited",
+            Self::Overloaded => "overloaded",
+            Self::BreakerOpen => "breaker_open",
         }
     }
 }
@@ -179,6 +190,8 @@ mod tests {
             Reason::ConfigurationBehind,
             Reason::Paused,
             Reason::Limited,
+            Reason::Overloaded,
+            Reason::BreakerOpen,
         ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }

@@ -74,6 +74,7 @@ fn outcome() -> Outcome {
         reason: Some(Reason::Exhausted),
         occurred_at: instant(1_795_000_000_500_000),
         next_attempt_at: Some(instant(1_795_000_010_123_456)),
+        late: false,
         call: Some(Call {
             target_url: "https://example.com/hook".into(),
             succeeded: false,

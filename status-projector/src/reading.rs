@@ -133,7 +133,12 @@ fn of_outcome(
         },
         content: None,
         attempts: if attempt.is_some() { standing.attempt } else { 0 },
-        standing,
+        // What else follows from a late call is for the process that makes it again.
+        standing: if outcome.late && !standing.state.is_terminal() {
+            Standing::untold()
+        } else {
+            standing
+        },
         last_call,
     };
     Ok((delivery, attempt))

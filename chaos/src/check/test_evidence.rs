@@ -60,6 +60,7 @@ fn outcome(release: u32, state: State, status: u16) -> Outcome {
     let delivery = delivery(release);
     let occurred_at = at(i64::from(release) * 2);
     Outcome {
+        late: false,
         schema: outcome::SCHEMA,
         delivery_id: delivery.id,
         subscription_id: delivery.subscription_id,

@@ -262,3 +262,63 @@ fn the_words_for_a_failed_call_are_those_of_the_published_schema() {
     let own = egress::FailureKind::ALL.map(egress::FailureKind::as_str);
     assert_eq!(listed, own.into_iter().chain([NOT_2XX, UNUSABLE_SECRET]).collect());
 }
+
+#[test]
+fn a_late_call_is_told_and_ends_a_delivery_only_if_it_succeeded() {
+    let retried = Delivery { attempt: 2, ..delivery() };
+    for (delivery, status, state) in [
+        (&delivery(), 200, State::Delivered),
+        (&delivery(), 500, State::Pending),
+        (&delivery(), 410, State::Pending),
+        (&retried, 500, State::Retrying),
+    ] {
+        let outcome = late(delivery, answered(status));
+        assert_eq!((outcome.state, outcome.late, outcome.kind), (state, true, Kind::Attempt));
+        assert_eq!((outcome.reason, outcome.next_attempt_at), (None, None));
+    }
+}
+
+#[test]
+fn a_spill_behind_a_breaker_doubles_and_never_ends_before_the_breaker_rests() {
+    let spill = |delay, doubles| Spill { work: (), reason: Reason::BreakerOpen, delay, doubles };
+    let delay_of = |wait: Option<u64>, spill: &Spill<()>| {
+        let wait = wait.map(|seconds| Wait {
+            due_at: at(0),
+            delay: Duration::from_secs(seconds),
+            doubles: true,
+        });
+        let delivery = Delivery { wait, ..delivery() };
+        let spilled = spill_from_lane(&delivery, spill, &Tiers::spills(), at(1));
+        back(spilled).wait.unwrap().delay.as_secs()
+    };
+    let (five, one) = (Duration::from_secs(5), Duration::from_secs(1));
+    assert_eq!(delay_of(None, &spill(five, true)), 5);
+    assert_eq!(delay_of(Some(4), &spill(five, true)), 8);
+    assert_eq!(delay_of(Some(500), &spill(five, true)), 600);
+    assert_eq!(delay_of(Some(500), &spill(one, false)), 1, "a limit does not double");
+}
+
+#[test]
+fn what_a_call_says_of_its_receiver() {
+    let wait = |status, header: &str| {
+        let retry_after = Some(header.as_bytes().to_vec());
+        let excerpt = String::new();
+        call_end(&made(CallResult::Answered { status, retry_after, excerpt, truncated: false }))
+    };
+    for (status, verdict, slows) in [
+        (204, Verdict::Well, false),
+        (302, Verdict::Well, false),
+        (404, Verdict::Well, false),
+        (408, Verdict::Unwell, false),
+        (429, Verdict::Unwell, true),
+        (500, Verdict::Unwell, false),
+        (503, Verdict::Unwell, true),
+    ] {
+        let hold = slows.then_some(Duration::ZERO);
+        assert_eq!(call_end(&answered(status)), CallEnd { verdict, hold }, "{status}");
+        let hold = slows.then_some(Duration::from_secs(7));
+        assert_eq!(wait(status, "7"), CallEnd { verdict, hold }, "{status} with Retry-After");
+    }
+    let refused = CallResult::Failed { kind: "refused", detail: String::new() };
+    assert_eq!(call_end(&made(refused)).verdict, Verdict::Unanswered);
+}

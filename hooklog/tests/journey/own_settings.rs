@@ -190,7 +190,7 @@ async fn with_a_concurrency_of_one_no_two_calls_are_under_way() {
     const SLOWEST: Duration = Duration::from_secs(3);
     const QUICK: Duration = Duration::from_millis(60);
     let bed = TestBed::start("one-at-a-time").await;
-    let hooklog = Hooklog::start(&bed, &[]).await;
+    let hooklog = Hooklog::start(&bed, &[("HOOKLOG_MAX_HOLD", "2s")]).await;
     let receiver = Receiver::start_slow(|call| match call.path.as_str() {
         "/slow" => (SLOWEST, 200),
         _ => (QUICK, 200),
@@ -224,7 +224,7 @@ async fn with_a_concurrency_of_one_no_two_calls_are_under_way() {
 async fn a_rate_is_not_exceeded_and_everything_arrives() {
     const RATE: usize = 5;
     let bed = TestBed::start("rate").await;
-    let hooklog = Hooklog::start(&bed, &[]).await;
+    let hooklog = Hooklog::start(&bed, &[("HOOKLOG_MAX_HOLD", "2s")]).await;
     let receiver = Receiver::start(|_| 200).await;
     let options = Options { rate_limit: Some(RATE as u32), ..Options::default() };
     let subscription = Subscription { options, ..subscription(&receiver.url("/")) };

@@ -94,6 +94,7 @@ prop_compose! {
         (kind, state) in (any_of::<Kind>(), any_of::<State>()),
         reason in prop::option::of(any_of::<Reason>()),
         next_attempt_at in prop::option::of(any_instant()),
+        late in any::<bool>(),
         call in prop::option::of(any_call()),
     ) -> Outcome {
         let [delivery, subscription, message] = ids.map(Uuid::from_u128);
@@ -111,6 +112,7 @@ prop_compose! {
             reason,
             occurred_at,
             next_attempt_at,
+            late,
             call,
         }
     }
@@ -191,6 +193,8 @@ fn the_schemas_know_the_words_of_the_code_and_no_others() {
     given_up.remove(Reason::ConfigurationBehind.as_str());
     given_up.remove(Reason::Paused.as_str());
     given_up.remove(Reason::Limited.as_str());
+    given_up.remove(Reason::Overloaded.as_str());
+    given_up.remove(Reason::BreakerOpen.as_str());
     assert_eq!(listed(DEAD_LETTER, "hooklog-reason"), given_up);
 }
 

@@ -113,6 +113,7 @@ pub fn failed(delivery: &Delivery) -> Outcome {
         reason: None,
         occurred_at: delivery.accepted_at + 1.second(),
         next_attempt_at: Some(delivery.accepted_at + 2.seconds()),
+        late: false,
         call: Some(Call {
             target_url: "http://127.0.0.1/hook".to_owned(),
             succeeded: false,
@@ -193,6 +194,7 @@ prop_compose! {
                 ..failed(&told)
             },
             4..10 => Outcome { kind: Kind::Spill, ..ended(&told, State::Pending, None) },
+            10..13 => Outcome { late: true, ..failed(&told) },
             _ => failed(&told),
         };
         let mut outcome = Outcome {
