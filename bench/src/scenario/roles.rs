@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Seconds for which each store is away.
     #[arg(long, default_value_t = 20)]
     away: u64,
+    /// Kill a role again although deliveries have not gone on since the last kill.
+    #[arg(long)]
+    hasty: bool,
     /// Each store is away for 3 minutes.
     #[arg(long)]
     long: bool,
@@ -101,7 +104,9 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
             process.kill().await?;
             process.start_again()?;
             process.ready().await?;
-            something_arrives(&ground, cohort).await;
+            if !arguments.hasty {
+                something_arrives(&ground, cohort).await;
+            }
         }
         report.note(format!(
             "{} kills of {name}: {}",
