@@ -6,6 +6,7 @@ mod delivery;
 mod faults;
 mod idempotency;
 mod kafka_native;
+mod lanes;
 mod own_settings;
 mod public_records;
 mod running;
