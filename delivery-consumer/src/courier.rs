@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egress::{ClientLimits, EgressClient, UrlRejection};
+use fault_point::{CrashPoint, Defect};
 use jiff::Timestamp;
 use kafka_loop::Ticket;
 use kafka_loop::producer::{Message, ProduceError, Producer};
@@ -20,6 +21,7 @@ use pipeline::topics::Topics;
 use crate::Config;
 use crate::decision::{self, CallResult, Decision, Made, Next, Queue, RetryRules};
 use crate::lanes::Spill;
+use crate::planted;
 use crate::request;
 use crate::signer::Signer;
 
@@ -104,9 +106,11 @@ impl Courier {
 
     /// Makes the call.
     pub async fn call(&self, delivery: &Delivery, subscription: &Subscription) -> Made {
+        fault_point::crash(CrashPoint::ConsumerBeforeCall);
         let started_at = Timestamp::now();
         let started = Instant::now();
         let result = self.exchange(delivery, subscription, started_at).await;
+        fault_point::crash(CrashPoint::ConsumerAfterCall);
         Made {
             target_url: subscription.target_url.clone(),
             started_at,
@@ -125,6 +129,18 @@ impl Courier {
             }
             return work.ticket.forget();
         }
+        let written = self.write_after_call(&work.record, &work.delivery, subscription, made).await;
+        end(work.ticket, &work.record, written);
+    }
+
+    /// Writes what follows from a call.
+    pub async fn write_after_call(
+        &self,
+        record: &Record,
+        delivery: &Delivery,
+        subscription: &Subscription,
+        made: Made,
+    ) -> Result<(), ProduceError> {
         let options = &subscription.options;
         let rules = RetryRules {
             policy: options.retry.as_ref().unwrap_or(&self.config.retry_policy),
@@ -132,15 +148,12 @@ impl Courier {
         };
         let gone = decision::is_gone(&made)
             .then_some(Gone { subscription_id: subscription.id, version: subscription.version });
-        let decision = decision::after_call(&work.delivery, made, rules, self.topics().tiers());
-        let effects = async {
-            if let Some(mark) = gone {
-                self.table.mark_gone(mark);
-                self.write(&self.names.subscriptions, &mark.key(), &mark.encode()).await?;
-            }
-            self.write_all(&work.record, &work.delivery, &decision).await
-        };
-        end(work.ticket, &work.record, effects.await);
+        let decision = decision::after_call(delivery, made, rules, self.topics().tiers());
+        if let Some(mark) = gone {
+            self.table.mark_gone(mark);
+            self.write(&self.names.subscriptions, &mark.key(), &mark.encode()).await?;
+        }
+        self.write_all(record, delivery, &decision).await
     }
 
     /// Writes what is done instead of a call, and finishes the ticket; what is another process's
@@ -203,18 +216,28 @@ impl Courier {
         decision: &Decision,
     ) -> Result<(), ProduceError> {
         let key = delivery.subscription_id.to_string();
-        let outcome = self.tell(&decision.outcome);
+        let outcome = async {
+            self.tell(&decision.outcome).await?;
+            fault_point::crash(CrashPoint::ConsumerAfterOutcome);
+            Ok(())
+        };
         let next = async {
             match &decision.next {
-                Next::Nothing => Ok(()),
+                Next::Nothing => return Ok(()),
                 Next::DeadLetter { reason, detail } => {
-                    self.bury(record, *reason, detail.clone()).await
+                    self.bury(record, *reason, detail.clone()).await?;
                 }
                 Next::Again { hop, delivery, queue } => {
                     let topic = self.topic_of(*hop, *queue);
-                    self.write(&topic, &key, &delivery.encode()).await
+                    if fault_point::defect(Defect::RetryNotAwaited) {
+                        planted::write_later(&self.producer, topic, key, delivery.encode());
+                        return Ok(());
+                    }
+                    self.write(&topic, &key, &delivery.encode()).await?;
                 }
             }
+            fault_point::crash(CrashPoint::ConsumerAfterNext);
+            Ok(())
         };
         tokio::try_join!(outcome, next)?;
         Ok(())
@@ -279,7 +302,10 @@ impl Courier {
 /// stops, and the record is read again.
 fn end(ticket: Ticket, record: &Record, effects: Result<(), ProduceError>) {
     match effects {
-        Ok(()) => ticket.finish(),
+        Ok(()) => {
+            fault_point::crash(CrashPoint::ConsumerBeforeFinish);
+            ticket.finish();
+        }
         Err(error) => tracing::error!(
             topic = %record.topic, partition = record.partition, offset = record.offset,
             error = format!("{:#}", anyhow::Error::new(error)),

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
+use fault_point::Defect;
 use kafka_loop::consumer_loop::Role;
 use kafka_loop::record::Record;
 use kafka_loop::{PartitionKey, Ticket};
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 use crate::courier::{Courier, Work};
 use crate::decision::{self, Decision};
 use crate::lanes::{CallEnd, LaneRules, Lanes, Slot};
+use crate::planted;
 use crate::repeats::Window;
 
 /// What the runtime reports. There are never more of them than records under way, which the
@@ -137,6 +139,14 @@ impl Dispatcher {
     fn call(&mut self, slot: Slot, work: Work, subscription: Arc<Subscription>) {
         self.unconfirmed += 1;
         let (courier, reports) = (Arc::clone(&self.courier), self.reporter());
+        if fault_point::defect(Defect::FinishBeforeCall) {
+            self.runtime.spawn(async move {
+                let end = planted::finish_before_call(&courier, work, &subscription).await;
+                reports.send(Report::Ended { slot, end });
+                reports.send(Report::Confirmed);
+            });
+            return;
+        }
         self.runtime.spawn(async move {
             let made = courier.call(&work.delivery, &subscription).await;
             let end = decision::call_end(&made);
@@ -204,6 +214,10 @@ impl Role for Dispatcher {
         }
         let theirs = |work: &Work| partitions.contains(&work.ticket.partition());
         for work in self.lanes.forget(theirs, Instant::now()) {
+            if fault_point::defect(Defect::FinishOnRevoke) {
+                work.ticket.finish();
+                continue;
+            }
             work.ticket.forget();
         }
     }

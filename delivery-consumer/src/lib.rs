@@ -16,12 +16,14 @@
 //! | `lanes` | pure: who is called next, who waits, and what is put aside |
 //! | `dispatcher` | the shell on the loop's thread: records to lanes, lanes to calls |
 //! | `courier` | the shell on the runtime: one delivery's call and its effects |
+//! | `planted` | what chaos builds may do wrong on purpose |
 
 mod config;
 mod courier;
 mod decision;
 mod dispatcher;
 mod lanes;
+mod planted;
 mod repeats;
 mod request;
 mod signer;
