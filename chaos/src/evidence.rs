@@ -175,6 +175,8 @@ pub struct Evidence {
     pub outcomes: Vec<Placed<Outcome>>,
     /// Records of all tiers: what waited.
     pub waiting: Vec<Placed<Delivery>>,
+    /// Some of them were gone before they were read.
+    pub waiting_has_gaps: bool,
     pub dead_letters: Vec<DeadLetter>,
     /// In the order in which they were made, as far as one partition of offsets goes.
     pub commits: Vec<Commit>,

@@ -15,7 +15,7 @@
 //! | `world`, `storm` | all of them, and a schedule that is carried out |
 //! | `receiver`, `client`, `api`, `load`, `http_load`, `journal` | the world around them |
 //! | `rest` | when nothing moves any more |
-//! | `topics_dump`, `group_commits`, `tables_dump` | the evidence of the stores |
+//! | `topics_dump`, `tier_log`, `group_commits`, `tables_dump` | the evidence of the stores |
 //! | `run`, `report`, `story` | one run, and what it says |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
@@ -43,5 +43,6 @@ pub mod stores;
 pub mod storm;
 pub mod story;
 pub mod tables_dump;
+pub mod tier_log;
 pub mod topics_dump;
 pub mod world;

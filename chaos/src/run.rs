@@ -26,6 +26,7 @@ use crate::receiver::{self, CallLog};
 use crate::rest;
 use crate::schedule::{CALM_BEFORE, Storm, schedule};
 use crate::storm::{self, Dealt};
+use crate::tier_log::TierLog;
 use crate::world::{MAX_IN_FLIGHT, World, program_beside};
 use crate::{report, story, tables_dump, topics_dump};
 
@@ -96,6 +97,8 @@ pub async fn run(
         producer: Producer::new(&world.kafka, Some(Duration::from_secs(5)))?,
         events_topic: world.kafka.topics.events(),
     };
+    let tiers = TierLog::default();
+    let following = tokio::spawn(tiers.clone().follow(world.kafka.clone()));
     let mut world = Arc::new(world);
     let faults = faults_of(order);
     let (dealt, before) = {
@@ -114,6 +117,7 @@ pub async fn run(
     let welcoming = tokio::spawn(welcome(Arc::clone(&api)));
     let rested = rest::come_to_rest(&world.kafka, &world.database_url, REST).await;
     welcoming.abort();
+    following.abort();
     say(&match &rested {
         Ok(took) => format!("everything is at rest after {:.0} s", took.as_secs_f64()),
         Err(why) => why.clone(),
@@ -133,7 +137,7 @@ pub async fn run(
     }
     evidence.footprints = settled_footprints(&world, &before).await;
     let world = Arc::get_mut(&mut world).context("have the world to itself")?;
-    evidence = dump(evidence, world).await?;
+    evidence = dump(evidence, world, tiers).await?;
     {
         let mut log = world.log.lock().unwrap_or_else(PoisonError::into_inner);
         evidence.own_ends = std::mem::take(&mut log.own_ends);
@@ -239,10 +243,19 @@ fn bound(dealt: &Dealt) -> RepeatBound {
 }
 
 /// The topics, the tables, and the tables made again.
-async fn dump(mut evidence: Evidence, world: &mut World) -> anyhow::Result<Evidence> {
+async fn dump(
+    mut evidence: Evidence,
+    world: &mut World,
+    tiers: TierLog,
+) -> anyhow::Result<Evidence> {
     let kafka = world.kafka.clone();
     let mut evidence = tokio::task::spawn_blocking(move || {
-        topics_dump::fill(&mut evidence, &kafka).map(|()| evidence)
+        topics_dump::fill(&mut evidence, &kafka)?;
+        tiers.read(&kafka)?;
+        let (waiting, complete) = tiers.take();
+        evidence.waiting = waiting;
+        evidence.waiting_has_gaps = !complete;
+        anyhow::Ok(evidence)
     })
     .await??;
     let client = tables_dump::connect(&world.database_url).await?;

@@ -22,13 +22,10 @@ const FRONT_DOOR: &str = "front-door";
 /// The broker is away, or a record of ours is not readable.
 pub fn fill(evidence: &mut Evidence, kafka: &KafkaSettings) -> anyhow::Result<()> {
     let topics = &kafka.topics;
-    evidence.deliveries = decoded(kafka, &topics.deliveries(), delivery)?;
+    evidence.deliveries = deliveries_in(kafka, &topics.deliveries())?;
     evidence.outcomes = decoded(kafka, &topics.outcomes(), |record| {
         Ok(Outcome::decode(record.value.as_deref().unwrap_or_default())?)
     })?;
-    for tier in waiting_topics(kafka) {
-        evidence.waiting.extend(decoded(kafka, &tier, delivery)?);
-    }
     topic_reader::read_to_end(kafka, &topics.dead_letters(), |record| {
         evidence.dead_letters.push(dead_letter(&record));
     })?;
@@ -37,6 +34,14 @@ pub fn fill(evidence: &mut Evidence, kafka: &KafkaSettings) -> anyhow::Result<()
     evidence.readers = readers(kafka);
     evidence.deliveries_topic = topics.deliveries();
     Ok(())
+}
+
+/// Every delivery that stands in a topic. Blocks.
+///
+/// # Errors
+/// The broker is away, or a record is no delivery.
+pub fn deliveries_in(kafka: &KafkaSettings, topic: &str) -> anyhow::Result<Vec<Placed<Delivery>>> {
+    decoded(kafka, topic, |record| Ok(Delivery::decode(record.value.clone().unwrap_or_default())?))
 }
 
 fn decoded<T>(
@@ -54,10 +59,6 @@ fn decoded<T>(
     records.iter().map(placed).collect()
 }
 
-fn delivery(record: &Record) -> anyhow::Result<Delivery> {
-    Ok(Delivery::decode(record.value.clone().unwrap_or_default())?)
-}
-
 fn dead_letter(record: &Record) -> DeadLetter {
     let value = record.value.clone().unwrap_or_default();
     let reason = record.header("hooklog-reason").map(|bytes| bytes.to_vec()).unwrap_or_default();
@@ -68,7 +69,8 @@ fn dead_letter(record: &Record) -> DeadLetter {
     }
 }
 
-fn waiting_topics(kafka: &KafkaSettings) -> Vec<String> {
+/// The topics of all tiers.
+pub fn waiting_topics(kafka: &KafkaSettings) -> Vec<String> {
     let topics = &kafka.topics;
     let retries = topics.tiers().iter().map(|tier| topics.retries(tier));
     retries.chain(topics.spill_tiers().iter().map(|tier| topics.spills(tier))).collect()

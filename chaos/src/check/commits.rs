@@ -48,14 +48,20 @@ struct Effects<'a> {
     outcomes: Vec<(i64, &'a Outcome)>,
     /// What carries it on was written.
     next: Option<i64>,
+    /// And may have been earlier, in a tier of which not all was read.
+    next_unsure: bool,
 }
 
 impl Effects<'_> {
     /// When the last effect of the outcome that was first complete was there.
     fn complete_at(&self) -> Option<i64> {
         let of = |(outcome_at, outcome): &(i64, &Outcome)| {
-            if matches!(outcome.state, State::Retrying | State::Pending) {
-                self.next.map(|next_at| next_at.max(*outcome_at))
+            if outcome.late && !outcome.state.is_terminal() {
+                // Whoever has the record now makes the call again.
+                None
+            } else if matches!(outcome.state, State::Retrying | State::Pending) {
+                let next = self.next.map(|next_at| if self.next_unsure { 0 } else { next_at });
+                next.map(|next_at| next_at.max(*outcome_at))
             } else {
                 Some(*outcome_at)
             }
@@ -110,10 +116,14 @@ fn effects(evidence: &Evidence) -> HashMap<Release, Effects<'_>> {
         let of = effects.entry((outcome.delivery_id, outcome.release)).or_default();
         of.outcomes.push((placed.appended_at_millis, outcome));
     }
-    for placed in evidence.waiting.iter().chain(&evidence.deliveries) {
+    let of_tiers = evidence.waiting.iter().map(|placed| (placed, false));
+    let released = evidence.deliveries.iter().map(|placed| (placed, evidence.waiting_has_gaps));
+    for (placed, unsure) in of_tiers.chain(released) {
         let Some(before) = placed.value.release.checked_sub(1) else { continue };
         let of = effects.entry((placed.value.id, before)).or_default();
         let at = placed.appended_at_millis;
+        // The tiers come first: what is known from them is sure.
+        of.next_unsure = unsure && (of.next.is_none() || of.next_unsure);
         of.next = Some(of.next.map_or(at, |known| known.min(at)));
     }
     effects
@@ -164,6 +174,22 @@ mod tests {
         assert!(check(&early)[0].what.contains("before its effects"));
         early.outcomes.clear();
         assert!(check(&early)[0].what.contains("without an outcome"));
+    }
+
+    #[test]
+    fn a_late_call_that_failed_is_no_effect() {
+        let mut late = test_evidence::exhausted();
+        late.outcomes[0].value.late = true;
+        assert!(check(&late)[0].what.contains("without the record"));
+    }
+
+    #[test]
+    fn what_a_tier_no_longer_has_is_not_held_against_anybody() {
+        let mut trimmed = test_evidence::exhausted();
+        trimmed.waiting.clear();
+        assert!(check(&trimmed)[0].what.contains("before its effects"));
+        trimmed.waiting_has_gaps = true;
+        assert_eq!(check(&trimmed), []);
     }
 
     #[test]
