@@ -107,6 +107,11 @@ impl Api {
         Ok(())
     }
 
+    /// Makes every receiver a good one.
+    pub fn mend_receivers(&self) {
+        self.all().iter().for_each(|(_, address)| address.mend());
+    }
+
     /// Resumes what is paused, for whatever reason.
     ///
     /// # Errors

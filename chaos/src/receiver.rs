@@ -47,7 +47,7 @@ impl CallLog {
 
 /// What one receiver is made of.
 struct Receiver {
-    behaviour: Behaviour,
+    behaviour: Mutex<Behaviour>,
     draw: Mutex<Draw>,
     log: CallLog,
     /// Set once the subscription is made, which needs the address first.
@@ -66,6 +66,12 @@ impl Address {
         format!("http://{}{path}", self.address)
     }
 
+    /// From now on it is a good one. Without that the tail of a run would wait for breakers and
+    /// for spills that double.
+    pub fn mend(&self) {
+        *self.receiver.behaviour.lock().unwrap_or_else(PoisonError::into_inner) = Behaviour::Good;
+    }
+
     /// Whose receiver it is.
     pub fn belongs_to(&self, subscription: SubscriptionId) {
         *self.receiver.subscription.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -81,7 +87,7 @@ pub async fn start(behaviour: Behaviour, draw: Draw, log: CallLog) -> anyhow::Re
     let listener = TcpListener::bind("127.0.0.1:0").await.context("bind a receiver")?;
     let address = listener.local_addr().context("ask for a receiver's address")?;
     let receiver = Arc::new(Receiver {
-        behaviour,
+        behaviour: Mutex::new(behaviour),
         draw: Mutex::new(draw),
         log,
         subscription: Mutex::new(None),
@@ -95,7 +101,7 @@ pub async fn start(behaviour: Behaviour, draw: Draw, log: CallLog) -> anyhow::Re
                 listener = TcpListener::bind(address).await.ok();
                 continue;
             };
-            if serving.behaviour == Behaviour::Absent {
+            if serving.behaviour() == Behaviour::Absent {
                 let present = tokio::time::timeout(PRESENT, accept(&open, &serving));
                 let _ = present.await;
             } else {
@@ -131,12 +137,16 @@ impl Request {
 }
 
 impl Receiver {
+    fn behaviour(&self) -> Behaviour {
+        *self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let mut unread = Vec::new();
         while let Some(request) = read_request(&mut stream, &mut unread).await? {
             let reply = {
                 let mut draw = self.draw.lock().unwrap_or_else(PoisonError::into_inner);
-                self.behaviour.reply(&mut draw)
+                self.behaviour().reply(&mut draw)
             };
             if let Reply::Status { after, .. } = reply {
                 tokio::time::sleep(after).await;

@@ -32,8 +32,9 @@ use crate::{report, story, tables_dump, topics_dump};
 
 /// For a subscription's way through the outbox and the topic to every process.
 const CONFIGURED: Duration = Duration::from_secs(2);
-/// After the faults until nothing moves any more.
-const REST: Duration = Duration::from_secs(180);
+/// After the faults until nothing moves any more, beyond the time that the load took: what was
+/// put aside again and again waits about as long as its receiver was bad.
+const REST: Duration = Duration::from_secs(150);
 /// Until another projection has read the whole log.
 const REBUILT: Duration = Duration::from_secs(90);
 /// Idle connections to receivers are kept for 30 s, and looked at as rarely.
@@ -113,9 +114,10 @@ pub async fn run(
     };
     say("the load and the faults are over");
     world.heal().await.context("start everything again")?;
+    api.mend_receivers();
     api.resume_all().await?;
     let welcoming = tokio::spawn(welcome(Arc::clone(&api)));
-    let rested = rest::come_to_rest(&world.kafka, &world.database_url, REST).await;
+    let rested = rest::come_to_rest(&world.kafka, &world.database_url, order.load + REST).await;
     welcoming.abort();
     following.abort();
     say(&match &rested {
