@@ -153,9 +153,13 @@ struct Phases {
 }
 
 impl Phases {
-    fn add(&mut self, cohort: Cohort, span: Span) {
+    fn push(&mut self, (cohort, span): (Cohort, Span)) {
         self.cohorts.push(cohort);
         self.spans.push(span);
+    }
+
+    fn p99_millis(&self, board: &Board) -> f64 {
+        latency(&board.tallies(&self.cohorts), board.now()).p99.as_secs_f64() * 1_000.0
     }
 
     /// First arrivals within the phases, per second.

@@ -53,7 +53,7 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
             .chain(open_loop::spread(&others, rest, rate))
             .collect();
         let span = open_loop::run(&ground.board, &ground.source, &traffic, length).await;
-        healthy.add(cohort, span);
+        healthy.push((cohort, span));
         ground.board.settled(&[cohort, rest], LATE).await;
 
         // New ones each time: what still waits for them would trouble the healthy phases.
@@ -69,7 +69,7 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
             .chain(open_loop::spread(&dead, rest, rate))
             .collect();
         let span = open_loop::run(&ground.board, &ground.source, &traffic, length).await;
-        troubled.add(cohort, span);
+        troubled.push((cohort, span));
         ground.source.unsubscribe(&dead).await?;
         tokio::time::sleep(RECOVERY).await;
         ground.board.settled(&[cohort], LATE).await;

@@ -48,14 +48,16 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
     for _ in 0..arguments.rounds {
         let cohort = ground.board.cohort();
         let traffic: Vec<Traffic<'_>> = open_loop::spread(&others, cohort, all).collect();
-        without.add(cohort, open_loop::run(&ground.board, &ground.source, &traffic, length).await);
+        let span = open_loop::run(&ground.board, &ground.source, &traffic, length).await;
+        without.push((cohort, span));
         ground.board.settled(&[cohort], LATE).await;
 
         let (cohort, rest) = (ground.board.cohort(), ground.board.cohort());
         let traffic: Vec<Traffic<'_>> = open_loop::spread(&others, cohort, all)
             .chain(open_loop::spread(&hot, rest, arguments.rate * TIMES))
             .collect();
-        with.add(cohort, open_loop::run(&ground.board, &ground.source, &traffic, length).await);
+        let span = open_loop::run(&ground.board, &ground.source, &traffic, length).await;
+        with.push((cohort, span));
         hot_cohorts.push(rest);
         ground.board.settled(&[cohort, rest], LATE).await;
     }
