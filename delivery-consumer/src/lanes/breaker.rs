@@ -3,8 +3,9 @@
 //! Closed, it passes everything. It opens when, of at least [`BreakerRules::attempts`] calls
 //! within [`BreakerRules::window`], half have failed, or when [`BreakerRules::unanswered`] calls
 //! in a row were not answered. Open, it rejects until its rest is over; then it is half-open and
-//! passes one probe at a time. An answer to the probe closes it, anything else opens it for twice
-//! as long.
+//! passes one probe at a time. A probe that goes well closes it, any other opens it again: as long
+//! as the first time if the receiver answers, for it costs little to ask, and for twice as long
+//! as the last time if it does not.
 
 use std::time::{Duration, Instant};
 
@@ -112,7 +113,11 @@ impl Breaker {
                     *self = Self::new(self.rules);
                     return false;
                 }
-                self.open((rest * 2).min(LONGEST_REST), now);
+                let rest = match verdict {
+                    Verdict::Unanswered => (rest * 2).min(LONGEST_REST),
+                    Verdict::Unwell | Verdict::Well => SHORTEST_REST,
+                };
+                self.open(rest, now);
                 true
             }
             State::Open { .. } | State::HalfOpen { .. } => false,
@@ -232,15 +237,27 @@ mod tests {
     }
 
     #[test]
-    fn each_failed_probe_doubles_its_rest_up_to_the_longest() {
+    fn each_unanswered_probe_doubles_its_rest_and_an_answered_one_does_not() {
+        use Verdict::{Unanswered, Unwell};
         let mut now = Instant::now();
         let mut breaker = opened(now);
-        for rest in [5, 10, 20, 40, 60, 60] {
+        let probes = [
+            (5, Unanswered),
+            (10, Unanswered),
+            (20, Unanswered),
+            (40, Unanswered),
+            (60, Unanswered),
+            (60, Unwell),
+            (5, Unwell),
+            (5, Unanswered),
+            (10, Unanswered),
+        ];
+        for (rest, verdict) in probes {
             assert_eq!(breaker.asks(now), Pass::No(now + seconds(rest)));
             now += seconds(rest);
             assert_eq!(breaker.asks(now), Pass::Probe);
             breaker.probe_started();
-            assert!(breaker.ended(Verdict::Unwell, true, now));
+            assert!(breaker.ended(verdict, true, now));
         }
     }
 }
