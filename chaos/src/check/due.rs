@@ -1,7 +1,10 @@
 //! I8: no attempt is made before its time, beyond the tolerance of the tiers, and no time is
 //! sooner than the policy has it.
+//!
+//! This is about retries. What is put aside without an attempt has a time at which its lane
+//! expects to have room; if it is back before that, its lane is asked again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,12 +17,14 @@ use crate::evidence::Evidence;
 
 pub(super) fn check(evidence: &Evidence) -> Vec<Violation> {
     let starts = earliest_starts(evidence);
+    let put_aside = put_aside(evidence);
     let mut violations = Vec::new();
     for outcome in evidence.outcomes.iter().map(|placed| &placed.value) {
         let (id, number) = (outcome.delivery_id, outcome.attempt);
         let earliest = starts.get(&(id, outcome.release));
         if let (Some(began_at), Some(earliest)) = (began_at(outcome), earliest)
             && began_at < *earliest
+            && !put_aside.contains(&(id, outcome.release))
         {
             let early = earliest.duration_since(began_at);
             let what = format!("attempt {number} of {id} was made {early:#} too early");
@@ -48,6 +53,13 @@ fn earliest_starts(evidence: &Evidence) -> HashMap<(DeliveryId, u32), Timestamp>
         *known = start.min(*known);
     }
     starts
+}
+
+/// The releases of what was put aside.
+fn put_aside(evidence: &Evidence) -> HashSet<(DeliveryId, u32)> {
+    let spills = evidence.outcomes.iter().map(|placed| &placed.value);
+    let spills = spills.filter(|outcome| outcome.kind == Kind::Spill);
+    spills.map(|outcome| (outcome.delivery_id, outcome.release + 1)).collect()
 }
 
 fn began_at(outcome: &Outcome) -> Option<Timestamp> {
@@ -86,6 +98,16 @@ mod tests {
         let violations = check(&early);
         assert_eq!(violations.len(), 1, "{violations:?}");
         assert!(violations[0].what.contains("too early"));
+    }
+
+    #[test]
+    fn what_was_put_aside_may_come_back_early() {
+        let mut early = test_evidence::exhausted();
+        let first = &mut early.outcomes[0].value;
+        first.kind = Kind::Spill;
+        let at = first.occurred_at;
+        early.outcomes[1].value.occurred_at = at;
+        assert_eq!(check(&early), []);
     }
 
     #[test]
