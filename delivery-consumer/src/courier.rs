@@ -17,6 +17,7 @@ use pipeline::gone::Gone;
 use pipeline::outcome::{Outcome, Reason};
 use pipeline::subscription::Subscription;
 use pipeline::topics::Topics;
+use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::decision::{self, CallResult, Decision, Made, Next, Queue, RetryRules};
@@ -28,6 +29,10 @@ use crate::signer::Signer;
 /// How long a delivery waits for its subscription's version to reach this process before it is
 /// put aside.
 const CONFIGURATION_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Deliveries whose spill or end is being written at once. While Kafka is away all that is queued
+/// is put aside, and each writer that finds no room asks for it again and again.
+const MOST_WRITING: usize = 2_048;
 
 /// A delivery under way, with the obligation for its record.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(crate) struct Courier {
     table: SubscriptionTable,
     producer: Producer,
     client: EgressClient,
+    /// Turns to write what is done instead of a call.
+    writing: Semaphore,
     names: Names,
 }
 
@@ -69,6 +76,7 @@ impl Courier {
                 dead_letters: topics.dead_letters(),
                 subscriptions: topics.subscriptions(),
             },
+            writing: Semaphore::new(MOST_WRITING),
             config: config.clone(),
             table,
             producer,
@@ -159,6 +167,8 @@ impl Courier {
     /// Writes what is done instead of a call, and finishes the ticket; what is another process's
     /// by now is left to that.
     pub async fn carry_out(&self, work: Work, decision: Decision) {
+        // It is never closed.
+        let _turn = self.writing.acquire().await;
         if !work.ticket.is_current() {
             return work.ticket.forget();
         }

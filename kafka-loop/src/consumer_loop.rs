@@ -44,6 +44,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 const MAIN_QUEUE_INTERVAL: Duration = Duration::from_millis(50);
 /// Records taken from one partition before the next one has its turn.
 const TURN: usize = 64;
+
 /// Runs a loop on a thread of its own until `shutdown` is cancelled, then drains it.
 ///
 /// # Errors
