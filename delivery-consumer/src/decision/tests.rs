@@ -1,12 +1,15 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use pipeline::retry_on::Failure;
-use pipeline::subscription::PauseReason;
+use pipeline::subscription::{PauseReason, Subscription};
 use proptest::prelude::*;
 
+use super::instead::spill;
 use super::*;
+use crate::lanes::Spill;
 
 pub(crate) fn delivery() -> Delivery {
     let id = |text: &str| text.parse().unwrap();
