@@ -43,7 +43,7 @@ const SETTLED: Duration = Duration::from_secs(75);
 const WELCOME: Duration = Duration::from_secs(2);
 /// Deliveries that a consumer finishes from one commit to the next, generously: 100 ms, and the
 /// commit's own way.
-const COMMIT_INTERVAL: usize = 72;
+const COMMIT_INTERVAL: usize = 36;
 /// Stories that are written down.
 const STORIES: usize = 20;
 

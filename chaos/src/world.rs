@@ -24,7 +24,7 @@ use crate::stores::Stores;
 const READY: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(100);
 /// What one consumer may have in hand; I7's bound rests on it.
-pub const MAX_IN_FLIGHT: usize = 128;
+pub const MAX_IN_FLIGHT: usize = 64;
 /// The consumer that comes and goes.
 pub const ONE_MORE: ProcessName = ProcessName { role: Role::Consumer, index: 2 };
 /// The projector that makes the tables again.
