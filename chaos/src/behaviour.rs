@@ -18,11 +18,12 @@ pub enum Behaviour {
     Leaving,
     /// Answers many calls 404.
     Missing,
-    /// Takes many calls and never answers.
+    /// Takes some calls and never answers. Few enough for its lane to keep up: what it cannot
+    /// take would be put aside for up to ten minutes.
     Silent,
     /// Cuts many connections in the middle.
     Resetting,
-    /// Begins many answers and does not get on with them.
+    /// Begins some answers and does not get on with them.
     Dripping,
     /// Its answers never end.
     Endless,
@@ -66,9 +67,9 @@ impl Behaviour {
             }
             Self::Leaving if draw.chance(4) => status(410),
             Self::Missing if draw.chance(40) => status(404),
-            Self::Silent if draw.chance(50) => Reply::Silence,
+            Self::Silent if draw.chance(12) => Reply::Silence,
             Self::Resetting if draw.chance(40) => Reply::Cut,
-            Self::Dripping if draw.chance(40) => Reply::Drip,
+            Self::Dripping if draw.chance(12) => Reply::Drip,
             Self::Endless => Reply::Flood,
             _ => good,
         }

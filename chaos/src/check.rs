@@ -20,7 +20,7 @@ use pipeline::ids::DeliveryId;
 
 use crate::evidence::Evidence;
 
-pub use self::duplicates::count as count_duplicates;
+pub use self::duplicates::{Duplicates, count as count_duplicates};
 pub use self::footprint::is_back;
 
 /// Something that must not be.

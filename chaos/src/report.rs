@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pipeline::outcome::{Kind, State};
 
-use crate::check::{self, Verdict};
+use crate::check::{self, Duplicates, Verdict};
 use crate::evidence::{Evidence, Told, end_state};
 use crate::fleet::FleetLog;
 use crate::journal::Pages;
@@ -77,11 +77,12 @@ fn counts(text: &mut String, evidence: &Evidence, pages: &Pages) -> std::fmt::Re
         of_kind(Kind::End),
         evidence.calls.len(),
     )?;
-    let (extra, deliveries) = check::count_duplicates(evidence);
+    let Duplicates { calls, deliveries, by_repeated_records } = check::count_duplicates(evidence);
     let repeats = evidence.repeats;
     writeln!(
         text,
-        "duplicates    {extra} calls too many for {deliveries} deliveries; {} losses of at most {} \
+        "duplicates    {calls} calls too many for {deliveries} deliveries, {by_repeated_records} of \
+         them by repeated records; {} losses of at most {} \
          allow {}",
         repeats.losses,
         repeats.each,

@@ -32,9 +32,9 @@ use crate::{report, story, tables_dump, topics_dump};
 
 /// For a subscription's way through the outbox and the topic to every process.
 const CONFIGURED: Duration = Duration::from_secs(2);
-/// After the faults until nothing moves any more, beyond the time that the load took: what was
-/// put aside again and again waits about as long as its receiver was bad.
-const REST: Duration = Duration::from_secs(150);
+/// After the faults until nothing moves any more: a lane may have put work aside for ten
+/// minutes. A run is at rest long before that if lanes have kept up.
+const REST: Duration = Duration::from_secs(660);
 /// Until another projection has read the whole log.
 const REBUILT: Duration = Duration::from_secs(90);
 /// Idle connections to receivers are kept for 30 s, and looked at as rarely.
@@ -117,7 +117,7 @@ pub async fn run(
     api.mend_receivers();
     api.resume_all().await?;
     let welcoming = tokio::spawn(welcome(Arc::clone(&api)));
-    let rested = rest::come_to_rest(&world.kafka, &world.database_url, order.load + REST).await;
+    let rested = rest::come_to_rest(&world.kafka, &world.database_url, REST).await;
     welcoming.abort();
     following.abort();
     say(&match &rested {
