@@ -17,7 +17,6 @@ use pipeline::gone::Gone;
 use pipeline::outcome::{Outcome, Reason};
 use pipeline::subscription::Subscription;
 use pipeline::topics::Topics;
-use tokio::sync::Semaphore;
 
 use crate::Config;
 use crate::decision::{self, CallResult, Decision, Made, Next, Queue, RetryRules};
@@ -29,10 +28,6 @@ use crate::signer::Signer;
 /// How long a delivery waits for its subscription's version to reach this process before it is
 /// put aside.
 const CONFIGURATION_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Deliveries whose spill or end is being written at once. While Kafka is away all that is queued
-/// is put aside, and each writer that finds no room asks for it again and again.
-const MOST_WRITING: usize = 2_048;
 
 /// A delivery under way, with the obligation for its record.
 #[derive(Debug)]
@@ -48,8 +43,6 @@ pub(crate) struct Courier {
     table: SubscriptionTable,
     producer: Producer,
     client: EgressClient,
-    /// Turns to write what is done instead of a call.
-    writing: Semaphore,
     names: Names,
 }
 
@@ -76,7 +69,6 @@ impl Courier {
                 dead_letters: topics.dead_letters(),
                 subscriptions: topics.subscriptions(),
             },
-            writing: Semaphore::new(MOST_WRITING),
             config: config.clone(),
             table,
             producer,
@@ -107,7 +99,7 @@ impl Courier {
     }
 
     /// What is to be written for a delivery that its lane did not take.
-    pub fn spill(&self, spill: &Spill<Work>) -> Decision {
+    pub fn spill(&self, spill: &Spill<Box<Work>>) -> Decision {
         let tiers = self.topics().spill_tiers();
         decision::spill_from_lane(&spill.work.delivery, spill, tiers, Timestamp::now())
     }
@@ -166,13 +158,11 @@ impl Courier {
 
     /// Writes what is done instead of a call, and finishes the ticket; what is another process's
     /// by now is left to that.
-    pub async fn carry_out(&self, work: Work, decision: Decision) {
-        // It is never closed.
-        let _turn = self.writing.acquire().await;
+    pub async fn carry_out(&self, work: Work, decision: &Decision) {
         if !work.ticket.is_current() {
             return work.ticket.forget();
         }
-        let written = self.write_all(&work.record, &work.delivery, &decision).await;
+        let written = self.write_all(&work.record, &work.delivery, decision).await;
         end(work.ticket, &work.record, written);
     }
 

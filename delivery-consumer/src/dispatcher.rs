@@ -1,7 +1,7 @@
 //! The owner of the lanes, on the loop's thread: what comes in goes to its lane, what is picked
 //! goes to the runtime as a call, and what the runtime reports comes back here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Thread};
@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::courier::{Courier, Work};
 use crate::decision::{self, Decision};
-use crate::lanes::{CallEnd, LaneRules, Lanes, Slot};
+use crate::lanes::{CallEnd, LaneRules, Lanes, Slot, Spill};
 use crate::planted;
 use crate::repeats::Window;
 
@@ -30,7 +30,37 @@ enum Report {
     Ended { slot: Slot, end: CallEnd },
     /// A call's outcome is acknowledged, and whatever follows from it.
     Confirmed,
+    /// The same of what is done instead of a call.
+    Written,
 }
+
+/// What is done instead of a call, and is not being written yet.
+enum Aside {
+    /// The lanes gave it back; small, for there may be all that they held.
+    Spilled(Spill<Box<Work>>),
+    Instead(Box<Work>, Box<Decision>),
+}
+
+impl Aside {
+    fn work(&self) -> &Work {
+        match self {
+            Self::Spilled(spill) => &spill.work,
+            Self::Instead(work, _) => work,
+        }
+    }
+
+    fn into_work(self) -> Box<Work> {
+        match self {
+            Self::Spilled(spill) => spill.work,
+            Self::Instead(work, _) => work,
+        }
+    }
+}
+
+/// How many of these are written at once, and how many may wait for that before nothing more is
+/// taken in. While Kafka is away all that is queued is put aside.
+const MOST_WRITING: usize = 2_048;
+const MOST_ASIDE: usize = 8_192;
 
 /// How reports reach the loop's thread.
 #[derive(Clone)]
@@ -50,7 +80,9 @@ impl Reports {
 pub(crate) struct Dispatcher {
     courier: Arc<Courier>,
     runtime: Handle,
-    lanes: Lanes<Work>,
+    lanes: Lanes<Box<Work>>,
+    aside: VecDeque<Aside>,
+    writing: usize,
     /// One for each partition that records came from and that is still this process's.
     windows: HashMap<PartitionKey, Window>,
     sender: Sender<Report>,
@@ -61,12 +93,19 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub fn new(courier: Courier, lanes: Lanes<Work>, in_flight: usize, runtime: Handle) -> Self {
+    pub fn new(
+        courier: Courier,
+        lanes: Lanes<Box<Work>>,
+        in_flight: usize,
+        runtime: Handle,
+    ) -> Self {
         let (sender, reports) = channel();
         Self {
             courier: Arc::new(courier),
             runtime,
             lanes,
+            aside: VecDeque::new(),
+            writing: 0,
             windows: HashMap::new(),
             sender,
             reports,
@@ -83,7 +122,7 @@ impl Dispatcher {
 
     /// Enters a delivery once its subscription is known; if that is to be waited for, the wait is
     /// the runtime's.
-    fn take_in(&mut self, work: Work, now: Instant) {
+    fn take_in(&mut self, work: Box<Work>, now: Instant) {
         let (id, version) = (work.delivery.subscription_id, work.delivery.subscription_version);
         let known = self.courier.table().get(id).filter(|known| known.version >= version);
         if known.is_some() {
@@ -92,14 +131,14 @@ impl Dispatcher {
         let (courier, reports) = (Arc::clone(&self.courier), self.reporter());
         self.runtime.spawn(async move {
             let known = courier.known_in_time(&work.delivery).await;
-            reports.send(Report::Looked { work: Box::new(work), known });
+            reports.send(Report::Looked { work, known });
         });
     }
 
     /// Queues a delivery in its lane, or carries out what is to be done instead.
-    fn enter(&mut self, work: Work, known: Option<Arc<Subscription>>, now: Instant) {
+    fn enter(&mut self, work: Box<Work>, known: Option<Arc<Subscription>>, now: Instant) {
         match self.courier.callable(&work.delivery, known) {
-            Err(instead) => self.carry_out(work, *instead),
+            Err(instead) => self.aside.push_back(Aside::Instead(work, instead)),
             Ok(subscription) => {
                 let bytes = work.record.weight();
                 self.lanes.admit(subscription.id, rules(&subscription), work, bytes, now);
@@ -108,16 +147,29 @@ impl Dispatcher {
         }
     }
 
+    /// Queues what the lanes gave back for being written.
     fn put_aside(&mut self) {
-        for spill in self.lanes.take_spilled() {
-            let decision = self.courier.spill(&spill);
-            self.carry_out(spill.work, decision);
-        }
+        self.aside.extend(self.lanes.take_spilled().into_iter().map(Aside::Spilled));
     }
 
-    fn carry_out(&self, work: Work, decision: Decision) {
-        let courier = Arc::clone(&self.courier);
-        self.runtime.spawn(async move { courier.carry_out(work, decision).await });
+    fn write_aside(&mut self) {
+        while self.writing < MOST_WRITING
+            && let Some(aside) = self.aside.pop_front()
+        {
+            self.writing += 1;
+            let (courier, reports) = (Arc::clone(&self.courier), self.reporter());
+            let (work, decision) = match aside {
+                Aside::Instead(work, decision) => (work, decision),
+                Aside::Spilled(spill) => {
+                    let decision = Box::new(self.courier.spill(&spill));
+                    (spill.work, decision)
+                }
+            };
+            self.runtime.spawn(async move {
+                courier.carry_out(*work, &decision).await;
+                reports.send(Report::Written);
+            });
+        }
     }
 
     fn start_calls(&mut self, now: Instant) {
@@ -129,19 +181,19 @@ impl Dispatcher {
             match self.courier.callable(&work.delivery, known) {
                 Err(instead) => {
                     self.lanes.withdrawn(slot, now);
-                    self.carry_out(work, *instead);
+                    self.aside.push_back(Aside::Instead(work, instead));
                 }
                 Ok(subscription) => self.call(slot, work, subscription),
             }
         }
     }
 
-    fn call(&mut self, slot: Slot, work: Work, subscription: Arc<Subscription>) {
+    fn call(&mut self, slot: Slot, work: Box<Work>, subscription: Arc<Subscription>) {
         self.unconfirmed += 1;
         let (courier, reports) = (Arc::clone(&self.courier), self.reporter());
         if fault_point::defect(Defect::FinishBeforeCall) {
             self.runtime.spawn(async move {
-                let end = planted::finish_before_call(&courier, work, &subscription).await;
+                let end = planted::finish_before_call(&courier, *work, &subscription).await;
                 reports.send(Report::Ended { slot, end });
                 reports.send(Report::Confirmed);
             });
@@ -151,7 +203,7 @@ impl Dispatcher {
             let made = courier.call(&work.delivery, &subscription).await;
             let end = decision::call_end(&made);
             reports.send(Report::Ended { slot, end });
-            courier.finish_call(work, &subscription, made).await;
+            courier.finish_call(*work, &subscription, made).await;
             reports.send(Report::Confirmed);
         });
     }
@@ -161,13 +213,14 @@ impl Dispatcher {
             match report {
                 Report::Looked { work, known } => {
                     if self.windows.contains_key(&work.ticket.partition()) {
-                        self.enter(*work, known, now);
+                        self.enter(work, known, now);
                     } else {
                         work.ticket.forget();
                     }
                 }
                 Report::Ended { slot, end } => self.lanes.ended(slot, end, now),
                 Report::Confirmed => self.unconfirmed -= 1,
+                Report::Written => self.writing -= 1,
             }
         }
     }
@@ -181,6 +234,10 @@ fn rules(subscription: &Subscription) -> LaneRules {
 }
 
 impl Role for Dispatcher {
+    fn wants(&mut self, _: PartitionKey, _: Instant) -> bool {
+        self.aside.len() < MOST_ASIDE
+    }
+
     fn take(&mut self, record: Record, ticket: Ticket) {
         let delivery = match Delivery::decode(record.value.clone().unwrap_or_default()) {
             Ok(delivery) => delivery,
@@ -197,7 +254,7 @@ impl Role for Dispatcher {
             );
             return ticket.finish();
         }
-        self.take_in(Work { record, delivery, ticket }, Instant::now());
+        self.take_in(Box::new(Work { record, delivery, ticket }), Instant::now());
     }
 
     fn turn(&mut self, now: Instant) -> anyhow::Result<Option<Instant>> {
@@ -205,6 +262,7 @@ impl Role for Dispatcher {
         self.lanes.advance(now);
         self.put_aside();
         self.start_calls(now);
+        self.write_aside();
         Ok(self.lanes.wake_at())
     }
 
@@ -213,7 +271,15 @@ impl Role for Dispatcher {
             self.windows.remove(key);
         }
         let theirs = |work: &Work| partitions.contains(&work.ticket.partition());
-        for work in self.lanes.forget(theirs, Instant::now()) {
+        let mut forgotten = self.lanes.forget(|work| theirs(work), Instant::now());
+        for aside in std::mem::take(&mut self.aside) {
+            if theirs(aside.work()) {
+                forgotten.push(aside.into_work());
+            } else {
+                self.aside.push_back(aside);
+            }
+        }
+        for work in forgotten {
             if fault_point::defect(Defect::FinishOnRevoke) {
                 work.ticket.finish();
                 continue;
