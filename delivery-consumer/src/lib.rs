@@ -46,7 +46,7 @@ const NAME: &str = "delivery-consumer";
 
 /// Records that are not queued: their calls run, or their effects are not acknowledged yet.
 /// Beyond that nothing more is taken in.
-const MOST_EFFECTS: usize = 20_000;
+const MOST_EFFECTS: usize = 8_000;
 /// The same in bytes.
 const MOST_EFFECT_BYTES: usize = 48 << 20;
 
