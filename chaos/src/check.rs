@@ -74,3 +74,19 @@ pub fn all(evidence: &Evidence) -> Vec<Verdict> {
     };
     CHECKS.iter().map(judge).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_runs_have_no_violation() {
+        for (evidence, run) in
+            [(test_evidence::good(), "good"), (test_evidence::exhausted(), "exhausted")]
+        {
+            for Verdict { name, violations, .. } in all(&evidence) {
+                assert_eq!(violations, [], "{name} in {run}");
+            }
+        }
+    }
+}

@@ -32,6 +32,8 @@ use crate::{report, story, tables_dump, topics_dump};
 
 /// For a subscription's way through the outbox and the topic to every process.
 const CONFIGURED: Duration = Duration::from_secs(2);
+/// How long the relay may take to publish every subscription.
+const PUBLISHED: Duration = Duration::from_secs(60);
 /// After the faults until nothing moves any more: a lane may have put work aside for ten
 /// minutes. A run is at rest long before that if lanes have kept up.
 const REST: Duration = Duration::from_secs(660);
@@ -182,6 +184,7 @@ async fn subscribe_all(seed: u64, api: &Api, calls: &CallLog) -> anyhow::Result<
 
 /// Waits until the compacted topic has every subscription, and every process has read it.
 async fn all_configured(world: &World, count: usize) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PUBLISHED;
     loop {
         let kafka = world.kafka.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -194,6 +197,7 @@ async fn all_configured(world: &World, count: usize) -> anyhow::Result<()> {
         if read.await?? >= count {
             break;
         }
+        anyhow::ensure!(Instant::now() < deadline, "the subscriptions are not published in time");
         sleep(Duration::from_millis(200)).await;
     }
     sleep(CONFIGURED).await;

@@ -126,11 +126,6 @@ mod tests {
     use crate::check::test_evidence::{self, id};
 
     #[test]
-    fn a_good_run_has_no_violation() {
-        assert_eq!(check(&test_evidence::good()), []);
-    }
-
-    #[test]
     fn an_accepted_event_without_a_delivery_is_found() {
         let mut lost = test_evidence::good();
         lost.deliveries.clear();

@@ -85,12 +85,6 @@ mod tests {
     use crate::check::test_evidence;
 
     #[test]
-    fn a_good_run_has_no_violation() {
-        assert_eq!(check(&test_evidence::good()), []);
-        assert_eq!(check(&test_evidence::exhausted()), []);
-    }
-
-    #[test]
     fn an_early_attempt_is_found() {
         let mut early = test_evidence::exhausted();
         let first = early.outcomes[0].value.occurred_at;

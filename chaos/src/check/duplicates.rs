@@ -73,11 +73,6 @@ mod tests {
     use crate::evidence::RepeatBound;
 
     #[test]
-    fn a_good_run_has_no_violation() {
-        assert_eq!(check(&test_evidence::good()), []);
-    }
-
-    #[test]
     fn more_repeats_than_the_faults_allow_are_found() {
         let mut evidence = test_evidence::good();
         let call = evidence.calls[0].clone();

@@ -51,11 +51,6 @@ mod tests {
     use crate::check::test_evidence;
 
     #[test]
-    fn a_good_run_has_no_violation() {
-        assert_eq!(check(&test_evidence::good()), []);
-    }
-
-    #[test]
     fn a_refused_event_that_a_receiver_saw_is_found() {
         let mut evidence = test_evidence::good();
         evidence.sent[0].told = Told::Refused(401);

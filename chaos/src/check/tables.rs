@@ -66,12 +66,6 @@ mod tests {
     use crate::check::test_evidence;
 
     #[test]
-    fn a_good_run_has_no_violation() {
-        assert_eq!(check(&test_evidence::good()), []);
-        assert_eq!(check(&test_evidence::exhausted()), []);
-    }
-
-    #[test]
     fn a_missing_row_a_missing_call_and_another_state_are_found() {
         let mut missing = test_evidence::good();
         missing.rows.clear();
