@@ -153,7 +153,7 @@ impl Courier {
             self.table.mark_gone(mark);
             self.write(&self.names.subscriptions, &mark.key(), &mark.encode()).await?;
         }
-        self.write_all(record, delivery, &decision).await
+        self.write_all(record, &decision).await
     }
 
     /// Writes what is done instead of a call, and finishes the ticket; what is another process's
@@ -162,7 +162,7 @@ impl Courier {
         if !work.ticket.is_current() {
             return work.ticket.forget();
         }
-        let written = self.write_all(&work.record, &work.delivery, decision).await;
+        let written = self.write_all(&work.record, decision).await;
         end(work.ticket, &work.record, written);
     }
 
@@ -209,13 +209,7 @@ impl Courier {
     }
 
     /// Writes the outcome and what follows from it, side by side, and waits for both.
-    async fn write_all(
-        &self,
-        record: &Record,
-        delivery: &Delivery,
-        decision: &Decision,
-    ) -> Result<(), ProduceError> {
-        let key = delivery.subscription_id.to_string();
+    async fn write_all(&self, record: &Record, decision: &Decision) -> Result<(), ProduceError> {
         let outcome = async {
             self.tell(&decision.outcome).await?;
             fault_point::crash(CrashPoint::ConsumerAfterOutcome);
@@ -229,6 +223,7 @@ impl Courier {
                 }
                 Next::Again { hop, delivery, queue } => {
                     let topic = self.topic_of(*hop, *queue);
+                    let key = delivery.subscription_id.to_string();
                     if fault_point::defect(Defect::RetryNotAwaited) {
                         planted::write_later(&self.producer, topic, key, delivery.encode());
                         return Ok(());

@@ -63,7 +63,6 @@ const MOST_WRITING: usize = 2_048;
 const MOST_ASIDE: usize = 8_192;
 
 /// How reports reach the loop's thread.
-#[derive(Clone)]
 struct Reports {
     sender: Sender<Report>,
     owner: Thread,
