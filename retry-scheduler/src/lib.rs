@@ -6,6 +6,10 @@
 //! offset is finished when the broker has acknowledged where it went; a crash before that
 //! repeats the hop, and the consumer recognises the copy by its release number.
 //!
+//! At idle a delivery is released no earlier than its due time less 10 % of its delay (at least
+//! 250 ms), and no later than 10 % and a second past it, or the installation's shortest tier where
+//! that is longer (`simulation`).
+//!
 //! | file | concept |
 //! |---|---|
 //! | `config` | what can be set |
