@@ -85,10 +85,20 @@ pub struct CallEnd {
 pub struct Spill<W> {
     pub work: W,
     pub reason: Reason,
-    /// For how long, at least.
     pub delay: Duration,
-    /// Whether each stay is to be twice as long as the one before.
-    pub doubles: bool,
+    pub stay: Stay,
+}
+
+/// What the delay of a [`Spill`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// What a limit that was set or asked for demands.
+    Exact,
+    /// A guess from the last calls, which may have been unusually slow: a stay is at most twice
+    /// as long as the one before.
+    Guessed,
+    /// The least: a stay is twice as long as the one before.
+    Doubling,
 }
 
 /// How long an idle lane is remembered.
@@ -305,10 +315,14 @@ impl<W> Lanes<W> {
 
 fn behind_breaker<W>(work: W, until: Instant, now: Instant) -> Spill<W> {
     let delay = until.saturating_duration_since(now).max(BEHIND_BREAKER);
-    Spill { work, reason: Reason::BreakerOpen, delay, doubles: true }
+    Spill { work, reason: Reason::BreakerOpen, delay, stay: Stay::Doubling }
 }
 
 fn spill_of<W>(lane: &mut Lane<W>, work: W, now: Instant) -> Spill<W> {
-    let reason = if lane.is_limited(now) { Reason::Limited } else { Reason::Overloaded };
-    Spill { work, reason, delay: lane.spill_delay(now), doubles: false }
+    let (reason, stay) = if lane.is_limited(now) {
+        (Reason::Limited, Stay::Exact)
+    } else {
+        (Reason::Overloaded, Stay::Guessed)
+    };
+    Spill { work, reason, delay: lane.spill_delay(now), stay }
 }

@@ -11,7 +11,7 @@ use pipeline::subscription::Subscription;
 use pipeline::tier::Tiers;
 
 use super::{Decision, Next, Queue, again, later, open_state, outcome};
-use crate::lanes::Spill;
+use crate::lanes::{Spill, Stay};
 
 /// How long a delivery is put aside whose subscription is not known in its version yet.
 const CONFIGURATION_SPILL: Duration = Duration::from_secs(1);
@@ -20,6 +20,9 @@ const CONFIGURATION_SPILL: Duration = Duration::from_secs(1);
 const SHORTEST_DOUBLING: Duration = Duration::from_secs(1);
 const LONGEST_DOUBLING: Duration = Duration::from_secs(600);
 
+/// The longest first stay that is only a guess.
+const LONGEST_GUESS: Duration = Duration::from_secs(10);
+
 /// Puts a delivery aside that its lane did not take.
 pub(crate) fn spill_from_lane<W>(
     delivery: &Delivery,
@@ -27,8 +30,12 @@ pub(crate) fn spill_from_lane<W>(
     spill_tiers: &Tiers,
     now: Timestamp,
 ) -> Decision {
-    let delay = if spill.doubles { spill.delay.max(doubled(delivery)) } else { spill.delay };
-    put_aside(delivery, spill.reason, delay, spill.doubles, spill_tiers, now)
+    let delay = match spill.stay {
+        Stay::Exact => spill.delay,
+        Stay::Guessed => spill.delay.min(doubled(delivery).max(LONGEST_GUESS)),
+        Stay::Doubling => spill.delay.max(doubled(delivery)),
+    };
+    put_aside(delivery, spill.reason, delay, spill.stay != Stay::Exact, spill_tiers, now)
 }
 
 /// Twice the last stay, if it was one of a row that doubles.

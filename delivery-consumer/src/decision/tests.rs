@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::instead::spill;
 use super::*;
-use crate::lanes::Spill;
+use crate::lanes::{Spill, Stay};
 
 pub(crate) fn delivery() -> Delivery {
     let id = |text: &str| text.parse().unwrap();
@@ -281,24 +281,32 @@ fn a_late_call_is_told_and_ends_a_delivery_only_if_it_succeeded() {
     }
 }
 
+/// How long a delivery is put aside that a lane gave back with `delay`, when its last stay was
+/// `before`; all in seconds.
+fn stay_of(before: Option<u64>, stay: Stay, delay: u64) -> u64 {
+    let wait = |seconds| Wait { due_at: at(0), delay: Duration::from_secs(seconds), doubles: true };
+    let delivery = Delivery { wait: before.map(wait), ..delivery() };
+    let delay = Duration::from_secs(delay);
+    let spill = Spill { work: (), reason: Reason::BreakerOpen, delay, stay };
+    let spilled = spill_from_lane(&delivery, &spill, &Tiers::spills(), at(1));
+    back(spilled).wait.unwrap().delay.as_secs()
+}
+
 #[test]
 fn a_spill_behind_a_breaker_doubles_and_never_ends_before_the_breaker_rests() {
-    let spill = |delay, doubles| Spill { work: (), reason: Reason::BreakerOpen, delay, doubles };
-    let delay_of = |wait: Option<u64>, spill: &Spill<()>| {
-        let wait = wait.map(|seconds| Wait {
-            due_at: at(0),
-            delay: Duration::from_secs(seconds),
-            doubles: true,
-        });
-        let delivery = Delivery { wait, ..delivery() };
-        let spilled = spill_from_lane(&delivery, spill, &Tiers::spills(), at(1));
-        back(spilled).wait.unwrap().delay.as_secs()
-    };
-    let (five, one) = (Duration::from_secs(5), Duration::from_secs(1));
-    assert_eq!(delay_of(None, &spill(five, true)), 5);
-    assert_eq!(delay_of(Some(4), &spill(five, true)), 8);
-    assert_eq!(delay_of(Some(500), &spill(five, true)), 600);
-    assert_eq!(delay_of(Some(500), &spill(one, false)), 1, "a limit does not double");
+    assert_eq!(stay_of(None, Stay::Doubling, 5), 5);
+    assert_eq!(stay_of(Some(4), Stay::Doubling, 5), 8);
+    assert_eq!(stay_of(Some(500), Stay::Doubling, 5), 600);
+}
+
+#[test]
+fn a_stay_for_a_limit_is_exact_and_a_guessed_one_at_most_twice_the_one_before() {
+    assert_eq!(stay_of(Some(500), Stay::Exact, 1), 1);
+    assert_eq!(stay_of(None, Stay::Exact, 400), 400);
+    assert_eq!(stay_of(None, Stay::Guessed, 400), 10);
+    assert_eq!(stay_of(Some(10), Stay::Guessed, 400), 20);
+    assert_eq!(stay_of(Some(320), Stay::Guessed, 400), 400);
+    assert_eq!(stay_of(Some(320), Stay::Guessed, 3), 3);
 }
 
 #[test]

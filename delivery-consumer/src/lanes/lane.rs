@@ -48,7 +48,8 @@ pub(super) struct Lane<W> {
     breaker: Breaker,
     /// The receiver asked for rest until then.
     held_until: Instant,
-    /// The virtual clock: the instant that the next spill is put aside to.
+    /// The virtual clock: the instant that the next spill is put aside to. Set back when the lane
+    /// has nothing left to do, for then it drains better than was thought.
     spilled_until: Instant,
     pub touched_at: Instant,
     /// What the floor has been told of this lane.
@@ -230,6 +231,9 @@ impl<W> Lane<W> {
         if let Some(hold) = end.hold {
             self.held_until = self.held_until.max(now + hold.min(LONGEST_SPILL));
         }
+        if self.last_was_well && self.queue.is_empty() && self.running.is_empty() {
+            self.spilled_until = now;
+        }
         let opened = self.breaker.ended(end.verdict, running.is_probe, now);
         if !self.breaker.is_closed() {
             self.window = 1;
@@ -240,5 +244,35 @@ impl<W> Lane<W> {
     fn remove(&mut self, call: u64) -> Option<Running> {
         let index = self.running.iter().position(|running| running.call == call)?;
         Some(self.running.remove(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_that_has_nothing_left_to_do_sets_its_virtual_clock_back() {
+        let mut now = Instant::now();
+        let window = Duration::from_secs(60);
+        let rules = BreakerRules { attempts: 20, window, unanswered: 5 };
+        let mut lane = Lane::new(LaneRules::default(), 128, rules, now);
+        let push = |lane: &mut Lane<()>, now| lane.push(Queued { work: (), bytes: 1, since: now });
+        let well = CallEnd { verdict: Verdict::Well, hold: None };
+        let call = |lane: &mut Lane<()>, took, now: &mut Instant| {
+            lane.pop();
+            lane.started(0, *now);
+            *now += took;
+            lane.ended(0, well, *now);
+        };
+        push(&mut lane, now);
+        push(&mut lane, now);
+        call(&mut lane, Duration::from_secs(100), &mut now);
+        for _ in 0..2_000 {
+            lane.spill_delay(now);
+        }
+        assert_eq!(lane.spill_delay(now), LONGEST_SPILL, "one call took long");
+        call(&mut lane, Duration::from_millis(1), &mut now);
+        assert!(lane.spill_delay(now) < LONGEST_SPILL / 2, "all that was queued is called");
     }
 }

@@ -436,7 +436,7 @@ fn a_withdrawn_probe_leaves_the_place_to_another() {
     }
     admit(&mut lanes, 5, now);
     let spill = lanes.take_spilled().pop().unwrap();
-    assert_eq!((spill.reason, spill.doubles, spill.delay), (Reason::BreakerOpen, true, 5 * SECOND));
+    assert_eq!((spill.stay, spill.delay), (Stay::Doubling, 5 * SECOND));
     let then = now + 5 * SECOND;
     admit(&mut lanes, 6, then);
     let (slot, probe) = lanes.pick(then).unwrap();
