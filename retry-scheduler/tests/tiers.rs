@@ -14,8 +14,7 @@ use pipeline::delivery::{Delivery, Wait};
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use retry_scheduler::Config;
 use role_runtime::Readiness;
-use test_bed::{TestBed, eventually};
-use tokio::task::JoinHandle;
+use test_bed::{Running, TestBed, eventually};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,19 +24,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 struct Scene {
     bed: TestBed,
     producer: Producer,
-}
-
-/// A scheduler that runs until it is stopped.
-struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap().unwrap();
-    }
 }
 
 /// A delivery that was put back into `deliveries`.
@@ -69,10 +55,8 @@ impl Scene {
 
     fn schedule(&self, settings: &[(&str, &str)]) -> Running {
         let config = Config::from_environment(&self.bed.environment(settings)).unwrap();
-        let stop = CancellationToken::new();
         let ready = Readiness::default().flag("retry-scheduler");
-        let role = retry_scheduler::run(config, ready, stop.clone());
-        Running { stop, task: tokio::spawn(role) }
+        Running::start(|shutdown| retry_scheduler::run(config, ready, shutdown))
     }
 
     /// Puts a delivery into the first tier of its cascade, as the consumer would.

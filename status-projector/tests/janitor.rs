@@ -12,8 +12,7 @@ use kafka_loop::record::Record;
 use kafka_loop::{KafkaSettings, Ticket, topic_setup};
 use role_runtime::Readiness;
 use status_projector::Config;
-use test_bed::{TestBed, eventually};
-use tokio::task::JoinHandle;
+use test_bed::{Running, TestBed, eventually};
 use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -58,10 +57,8 @@ impl Scene {
 
     fn project(&self, given: &[(&str, &str)]) -> Running {
         let config = Config::from_environment(&self.bed.environment(given)).unwrap();
-        let stop = CancellationToken::new();
         let ready = Readiness::default().flag("status-projector");
-        let role = status_projector::run(config, ready, stop.clone());
-        Running { stop, task: tokio::spawn(role) }
+        Running::start(|shutdown| status_projector::run(config, ready, shutdown))
     }
 
     /// A group that finishes what is below `finished` and works on the rest without an end.
@@ -73,26 +70,14 @@ impl Scene {
             topics: vec![topic.to_owned()],
             max_unfinished: 100,
             max_unfinished_bytes: 1 << 20,
+            recall: 0,
             drain_timeout: Duration::from_millis(10),
         };
-        let (kafka, stop) = (self.kafka.clone(), CancellationToken::new());
+        let kafka = self.kafka.clone();
         let role = Worker { finished, held, _holds: holds };
-        let token = stop.clone();
-        let task =
-            tokio::spawn(async move { consumer_loop::run(&kafka, config, role, token).await });
-        Running { stop, task }
-    }
-}
-
-struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap().unwrap();
+        Running::start(|shutdown| async move {
+            consumer_loop::run(&kafka, config, role, shutdown).await
+        })
     }
 }
 
@@ -177,8 +162,8 @@ async fn a_projection_below_the_start_of_the_log_stops_and_skips_nothing() {
     let trim = Trim { topic: outcomes.clone(), partition, below: 5 };
     assert_eq!(trimmer.delete(vec![trim.clone()]).await.unwrap(), [trim]);
 
-    let again = scene.project(&[]);
-    let said = tokio::time::timeout(DEADLINE, again.task).await.unwrap().unwrap().unwrap_err();
+    let mut again = scene.project(&[]);
+    let said = again.ended().await.unwrap_err();
     let said = format!("{said:#}");
     let place = format!("is at offset 3 of {outcomes}/{partition}, and the log goes from 5 to 6");
     assert!(said.contains(&place), "{said}");

@@ -9,6 +9,7 @@
 mod bed;
 mod http;
 mod receiver;
+mod running;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub use bed::TestBed;
 pub use http::{Answer, Http};
 pub use receiver::{Call, Receiver};
+pub use running::Running;
 
 /// Between two looks of [`eventually`].
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -39,7 +39,7 @@ async fn of_five_thousand_finished_behind_a_slow_one_a_crash_repeats_at_most_fif
     }
     assert_eq!(handed_out[0], 0, "the slow one comes first");
     assert!(handed_out.len() - 2 <= 50, "{} repeats", handed_out.len() - 2);
-    again.stop().await.unwrap();
+    again.stop().await;
     let end = (BEHIND as i64 + 2, String::new());
     assert!(commits(&kafka).await.contains(&end), "nothing is above the last frontier");
 }
@@ -83,7 +83,7 @@ async fn a_role_that_keeps_its_own_offsets_gets_every_record_from_there() {
     let found = eventually(SOON, || async { at().await.filter(|(offset, _)| *offset == 1) }).await;
     assert_eq!(found, (1, String::new()), "its commits only show the lag");
     slow.finish();
-    running.stop().await.unwrap();
+    running.stop().await;
     assert_eq!(commits(&kafka).await[partition as usize], (4, String::new()));
 }
 
@@ -98,6 +98,6 @@ async fn what_others_wrote_beside_the_offset_is_ignored_and_overwritten() {
         assert_eq!(record.offset, offset);
         ticket.finish();
     }
-    running.stop().await.unwrap();
+    running.stop().await;
     assert_eq!(commits(&kafka).await[partition as usize], (3, String::new()));
 }

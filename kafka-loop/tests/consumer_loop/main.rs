@@ -20,7 +20,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use test_bed::{TestBed, eventually};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -37,8 +36,7 @@ impl Role for Hand {
 
 struct Running {
     records: UnboundedReceiver<(Record, Ticket)>,
-    shutdown: CancellationToken,
-    ended: JoinHandle<anyhow::Result<()>>,
+    task: test_bed::Running,
 }
 
 /// A loop over `deliveries` in the test's group.
@@ -65,25 +63,23 @@ impl Running {
         role: impl Role + 'static,
         records: UnboundedReceiver<(Record, Ticket)>,
     ) -> Self {
-        let shutdown = CancellationToken::new();
-        let config = config(kafka, max_unfinished);
-        let (kafka, stop) = (kafka.clone(), shutdown.clone());
-        let ended =
-            tokio::spawn(async move { consumer_loop::run(&kafka, config, role, stop).await });
-        Self { records, shutdown, ended }
+        let (kafka, config) = (kafka.clone(), config(kafka, max_unfinished));
+        let task = test_bed::Running::start(|shutdown| async move {
+            consumer_loop::run(&kafka, config, role, shutdown).await
+        });
+        Self { records, task }
     }
 
     async fn next(&mut self) -> (Record, Ticket) {
         let next = tokio::time::timeout(SOON, self.records.recv()).await;
         match next.expect("a record within the deadline") {
             Some(next) => next,
-            None => panic!("the loop has ended: {:?}", (&mut self.ended).await),
+            None => panic!("the loop has ended: {:?}", self.task.ended().await),
         }
     }
 
-    async fn stop(self) -> anyhow::Result<()> {
-        self.shutdown.cancel();
-        self.ended.await.expect("the loop does not panic")
+    async fn stop(self) {
+        self.task.stop().await;
     }
 }
 
@@ -179,7 +175,7 @@ async fn commits_land_at_the_frontier_only() {
 
     first.finish();
     eventually(SOON, || async { committed(&kafka).await.contains(&5).then_some(()) }).await;
-    running.stop().await.unwrap();
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +187,7 @@ async fn what_was_finished_before_the_end_is_not_read_again_and_the_rest_is() {
         running.next().await.1.finish();
     }
     let kept = running.next().await.1;
-    running.stop().await.unwrap();
+    running.stop().await;
     drop(kept);
 
     let mut again = Running::start(&kafka, 100);
@@ -199,7 +195,7 @@ async fn what_was_finished_before_the_end_is_not_read_again_and_the_rest_is() {
     assert_eq!(record.offset, 2);
     ticket.finish();
     again.next().await.1.finish();
-    again.stop().await.unwrap();
+    again.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,8 +204,7 @@ async fn a_ticket_that_is_dropped_without_a_word_stops_the_loop() {
     produce(&kafka, "k", [1]).await;
     let mut running = Running::start(&kafka, 100);
     drop(running.next().await.1);
-    let ended = tokio::time::timeout(SOON, running.ended).await.expect("it ends").unwrap();
-    let said = format!("{:#}", ended.unwrap_err());
+    let said = complaint(running).await;
     assert!(said.contains("has died"), "{said}");
 }
 
@@ -230,7 +225,7 @@ async fn intake_stops_at_the_bound_and_goes_on_when_there_is_room() {
     for _ in 0..7 {
         running.next().await.1.finish();
     }
-    running.stop().await.unwrap();
+    running.stop().await;
 }
 
 /// Deletes the records below the offset in every partition.
@@ -245,9 +240,8 @@ async fn trim(kafka: &KafkaSettings, below: Offset) {
 }
 
 /// What a loop that cannot go on says.
-async fn complaint(running: Running) -> String {
-    let ended = tokio::time::timeout(SOON, running.ended).await.expect("it ends").unwrap();
-    format!("{:#}", ended.unwrap_err())
+async fn complaint(mut running: Running) -> String {
+    format!("{:#}", running.task.ended().await.unwrap_err())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,7 +262,7 @@ async fn a_group_below_the_start_of_the_log_stops_and_says_where_it_stands() {
         running.next().await.1.finish();
     }
     let held = running.next().await;
-    running.stop().await.unwrap();
+    running.stop().await;
     drop(held);
     trim(&kafka, Offset::Offset(4)).await;
 
@@ -313,7 +307,7 @@ async fn partitions_move_between_members_without_a_stall_or_a_loss() {
             break;
         }
     }
-    first.stop().await.unwrap();
+    first.stop().await;
     produce(&kafka, KEYS[0], 4 * RECORDS..5 * RECORDS).await;
     produce(&kafka, KEYS[1], 5 * RECORDS..6 * RECORDS).await;
     while seen.len() < 6 * RECORDS {
@@ -321,7 +315,7 @@ async fn partitions_move_between_members_without_a_stall_or_a_loss() {
         note(&record, &mut seen);
         ticket.finish();
     }
-    second.stop().await.unwrap();
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -339,7 +333,7 @@ async fn an_effect_that_is_acknowledged_finishes_its_record() {
         committed(&kafka).await.contains(&(record.offset + 1)).then_some(())
     })
     .await;
-    running.stop().await.unwrap();
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -378,7 +372,6 @@ async fn what_is_forgotten_at_the_end_does_not_hold_the_end_up_and_is_read_again
     let kafka = prepared("forget").await;
     produce(&kafka, "k", 0..3).await;
     let (forgot, mut forgotten) = unbounded_channel();
-    let shutdown = CancellationToken::new();
     let config = LoopConfig {
         name: "holder",
         group: kafka.topics.group("test"),
@@ -388,9 +381,10 @@ async fn what_is_forgotten_at_the_end_does_not_hold_the_end_up_and_is_read_again
         drain_timeout: SOON,
     };
     let holder = Holder { held: Vec::new(), forgot };
-    let (settings, stop) = (kafka.clone(), shutdown.clone());
-    let ended =
-        tokio::spawn(async move { consumer_loop::run(&settings, config, holder, stop).await });
+    let settings = kafka.clone();
+    let task = test_bed::Running::start(|shutdown| async move {
+        consumer_loop::run(&settings, config, holder, shutdown).await
+    });
     // The group has joined once it has a member whose records are taken: ask by a second look.
     eventually(SOON, || async {
         let members = tokio::task::spawn_blocking({
@@ -405,9 +399,8 @@ async fn what_is_forgotten_at_the_end_does_not_hold_the_end_up_and_is_read_again
         members.await.unwrap().then_some(())
     })
     .await;
-    shutdown.cancel();
     let started = std::time::Instant::now();
-    ended.await.unwrap().unwrap();
+    task.stop().await;
     assert!(started.elapsed() < SOON / 3, "the end took {:?}", started.elapsed());
     assert!(forgotten.recv().await.is_some());
     assert!(committed(&kafka).await.iter().all(|&offset| offset <= 0));

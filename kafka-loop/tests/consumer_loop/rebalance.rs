@@ -43,8 +43,8 @@ async fn a_ticket_tells_that_its_record_has_gone_to_another_member() {
     assert!(committed(&kafka).await[at] <= 0);
     ticket.finish();
     eventually(SOON, || async { (committed(&kafka).await[at] == 1).then_some(()) }).await;
-    first.stop().await.unwrap();
-    second.stop().await.unwrap();
+    first.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn a_member_that_lost_its_partitions_commits_nothing_of_theirs_and_reads_t
     }
     eventually(SOON, || async { (committed(&kafka).await[partition] == 3).then_some(()) }).await;
     assert_ne!(members(&kafka).await, before);
-    running.stop().await.unwrap();
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,9 +81,9 @@ async fn tickets_are_no_longer_current_when_the_loop_has_ended_its_grace_period(
     produce(&kafka, "k", [1]).await;
     let mut running = Running::start(&kafka, 100);
     let (_, ticket) = running.next().await;
-    running.shutdown.cancel();
+    running.task.shut_down();
     assert!(ticket.is_current(), "it has its grace period");
-    running.stop().await.unwrap();
+    running.stop().await;
     assert!(!ticket.is_current());
     ticket.finish();
     assert!(committed(&kafka).await.iter().all(|&offset| offset <= 0));
@@ -152,23 +152,22 @@ impl Role for Worker {
 
 struct Member {
     taken: Arc<AtomicUsize>,
-    shutdown: CancellationToken,
-    ended: JoinHandle<anyhow::Result<()>>,
+    running: test_bed::Running,
 }
 
 impl Member {
     fn join(kafka: &KafkaSettings, log: &Arc<Mutex<Log>>) -> Self {
-        let (taken, shutdown) = (Arc::<AtomicUsize>::default(), CancellationToken::new());
+        let taken = Arc::<AtomicUsize>::default();
         let worker = Worker {
             log: Arc::clone(log),
             taken: Arc::clone(&taken),
             runtime: tokio::runtime::Handle::current(),
         };
-        let (kafka, stop) = (kafka.clone(), shutdown.clone());
-        let ended = tokio::spawn(async move {
-            consumer_loop::run(&kafka, config(&kafka, 1_000), worker, stop).await
+        let kafka = kafka.clone();
+        let running = test_bed::Running::start(|shutdown| async move {
+            consumer_loop::run(&kafka, config(&kafka, 1_000), worker, shutdown).await
         });
-        Self { taken, shutdown, ended }
+        Self { taken, running }
     }
 
     /// Waits until it has taken some more records.
@@ -179,8 +178,7 @@ impl Member {
     }
 
     async fn leave(self) {
-        self.shutdown.cancel();
-        self.ended.await.unwrap().unwrap();
+        self.running.stop().await;
     }
 }
 
