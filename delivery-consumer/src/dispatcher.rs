@@ -237,6 +237,13 @@ impl Role for Dispatcher {
         self.aside.len() < MOST_ASIDE
     }
 
+    fn remember(&mut self, partition: PartitionKey, record: &Record) {
+        // What cannot be read has been buried, and is not suppressed either when it is repeated.
+        if let Ok(done) = Delivery::decode(record.value.clone().unwrap_or_default()) {
+            self.windows.entry(partition).or_default().remember(&done);
+        }
+    }
+
     fn take(&mut self, record: Record, ticket: Ticket) {
         let delivery = match Delivery::decode(record.value.clone().unwrap_or_default()) {
             Ok(delivery) => delivery,

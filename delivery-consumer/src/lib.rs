@@ -87,6 +87,7 @@ pub async fn run(
             topics: vec![topics.deliveries()],
             max_unfinished: config.lanes.queued + MOST_EFFECTS,
             max_unfinished_bytes: config.lanes.bytes + MOST_EFFECT_BYTES,
+            recall: repeats::RECALL,
             drain_timeout: config.drain_timeout,
         };
         consumer_loop::run(&config.kafka, loop_config, dispatcher, shutdown.clone()).await

@@ -10,9 +10,16 @@
 //! the partition next begins no later than there
 //! (`what_is_below_a_frontier_was_done_whenever_the_process_dies`).
 //!
-//! It promises no more than its size: a record that repeats an older one, or one from before
-//! the partition was assigned, is delivered again with the same `webhook-id`. The window is
-//! deliberately not filled on assignment, for what lies above the frontier is not done.
+//! A window begins with what the loop recalls: records that were done before the partition was
+//! assigned, up to [`RECALL`] of those below the frontier, and what a commit says is finished
+//! above it. What is not done is never recalled, and so never suppressed. Of a recalled record
+//! nobody can say whether it was delivered or was itself the repeat of one from up to 24 hours
+//! earlier; so it makes a repeat only of what was accepted at the same time, as whatever the
+//! pipeline writes twice was.
+//!
+//! It promises no more than its size: a record that repeats an older one, or a producer's own
+//! repeat of what was done before the partition was assigned, is delivered again with the same
+//! `webhook-id`.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,9 +29,19 @@ use pipeline::ids::DeliveryId;
 /// Takes of records that a window knows. Full, it has 4.9 MB, 74 bytes for each: a table of
 /// 2^17 places of 25 bytes, and a queue of 2^16 places of 24.
 const CAPACITY: usize = 65_536;
+/// Recalled records that it knows beside them: 0.6 MB.
+const RECALLED_CAPACITY: usize = 8_192;
+/// Offsets below the frontier that the loop is asked to recall.
+pub(crate) const RECALL: u32 = 4_096;
 
 /// The newest deliveries of one assigned partition.
 pub(crate) struct Window {
+    taken_in: Newest,
+    recalled: Newest,
+}
+
+/// A bounded number of deliveries.
+struct Newest {
     capacity: usize,
     known: HashMap<DeliveryId, Taken>,
     /// What was entered into `known`, oldest first; a later entry of the same id outdates an
@@ -41,16 +58,39 @@ struct Taken {
 }
 
 impl Window {
-    fn with_capacity(capacity: usize) -> Self {
-        Self { capacity, known: HashMap::new(), order: VecDeque::new() }
+    fn with_capacity(taken_in: usize, recalled: usize) -> Self {
+        Self { taken_in: Newest::new(taken_in), recalled: Newest::new(recalled) }
     }
 
     /// Notes a record; false if it is a repeat.
     pub fn take_in(&mut self, delivery: &Delivery) -> bool {
-        let taken = Taken::of(delivery);
-        if self.known.get(&delivery.id).is_some_and(|known| taken.repeats(*known)) {
+        let (id, taken) = (delivery.id, Taken::of(delivery));
+        let repeats = |known: &Taken| taken.repeats(*known);
+        let writes_again = |known: &Taken| taken.writes_again(*known);
+        if self.taken_in.known.get(&id).is_some_and(repeats)
+            || self.recalled.known.get(&id).is_some_and(writes_again)
+        {
             return false;
         }
+        self.taken_in.enter(id, taken);
+        true
+    }
+
+    /// Notes a record that was done before the partition was assigned.
+    pub fn remember(&mut self, delivery: &Delivery) {
+        let (id, taken) = (delivery.id, Taken::of(delivery));
+        if self.recalled.known.get(&id).is_none_or(|known| !taken.writes_again(*known)) {
+            self.recalled.enter(id, taken);
+        }
+    }
+}
+
+impl Newest {
+    fn new(capacity: usize) -> Self {
+        Self { capacity, known: HashMap::new(), order: VecDeque::new() }
+    }
+
+    fn enter(&mut self, id: DeliveryId, taken: Taken) {
         // Before the new one, so that neither collection outgrows its bound.
         if self.order.len() == self.capacity
             && let Some((id, oldest)) = self.order.pop_front()
@@ -58,15 +98,14 @@ impl Window {
         {
             self.known.remove(&id);
         }
-        self.order.push_back((delivery.id, taken));
-        self.known.insert(delivery.id, taken);
-        true
+        self.order.push_back((id, taken));
+        self.known.insert(id, taken);
     }
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self::with_capacity(CAPACITY)
+        Self::with_capacity(CAPACITY, RECALLED_CAPACITY)
     }
 }
 
@@ -82,14 +121,18 @@ impl Taken {
         let apart = i64::from(self.accepted_at.abs_diff(known.accepted_at));
         self.release <= known.release && apart < REPEAT_SPAN.as_secs()
     }
+
+    /// As a repeat, and accepted in the same second. Then whatever the known one repeats, this
+    /// one repeats as well.
+    fn writes_again(self, known: Self) -> bool {
+        self.release <= known.release && self.accepted_at == known.accepted_at
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use jiff::{SignedDuration, Timestamp};
-    use pipeline::tracker::Tracker;
+    use pipeline::tracker::{self, Tracker};
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -141,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_full_window_forgets_the_oldest_and_never_grows() {
-        let mut window = Window::with_capacity(4);
+        let mut window = Window::with_capacity(4, 1);
         for taken in [record(0, 0), record(1, 0), record(0, 1), record(2, 0)] {
             assert!(window.take_in(&taken));
         }
@@ -153,8 +196,49 @@ mod tests {
         assert!(window.take_in(&record(1, 0)), "the oldest was forgotten");
         for id in 10..1_000 {
             assert!(window.take_in(&record(id, 0)));
-            assert!(window.order.len() <= 4 && window.known.len() <= 4);
+            let Newest { order, known, .. } = &window.taken_in;
+            assert!(order.len() <= 4 && known.len() <= 4);
         }
+    }
+
+    #[test]
+    fn what_is_recalled_makes_repeats_of_what_was_written_again_and_of_nothing_else() {
+        let done = Delivery { release: 1, ..record(1, 1) };
+        let hour = SignedDuration::from_hours(1);
+        let repeats = |delivery: Delivery| {
+            let mut window = Window::default();
+            window.remember(&done);
+            !window.take_in(&delivery)
+        };
+        assert!(repeats(done.clone()));
+        assert!(repeats(record(1, 0)), "the release before it");
+        assert!(!repeats(record(1, 2)), "its retry");
+        assert!(!repeats(record(2, 1)), "another delivery");
+        // It may have been suppressed itself, for one of which this is no repeat.
+        assert!(!repeats(Delivery { accepted_at: done.accepted_at + hour, ..done.clone() }));
+    }
+
+    #[test]
+    fn what_is_recalled_keeps_its_highest_release_in_whatever_order_it_comes() {
+        for releases in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut window = Window::default();
+            for release in releases {
+                window.remember(&record(1, release));
+            }
+            assert!(!window.take_in(&record(1, 2)));
+            assert!(window.take_in(&record(1, 3)));
+        }
+    }
+
+    #[test]
+    fn what_is_recalled_has_a_bound_of_its_own() {
+        let mut window = Window::with_capacity(2, 2);
+        for id in 0..100 {
+            window.remember(&record(id, 0));
+            assert!(window.recalled.order.len() <= 2 && window.recalled.known.len() <= 2);
+        }
+        assert!(window.take_in(&record(0, 0)), "it was forgotten");
+        assert!(!window.take_in(&record(99, 0)));
     }
 
     #[derive(Debug, Clone)]
@@ -174,23 +258,41 @@ mod tests {
         ]
     }
 
+    /// A record of the log: the delivery, its release, and the hour of its acceptance.
+    type Logged = (u128, u32, i64);
+
+    fn at_hour((id, release, hour): Logged) -> Delivery {
+        let first = record(id, release);
+        Delivery { accepted_at: first.accepted_at + SignedDuration::from_hours(hour), ..first }
+    }
+
+    /// Whether a record is done with, if these were delivered.
+    fn is_done((id, release, hour): Logged, delivered: &[Logged]) -> bool {
+        delivered.iter().any(|&(other, highest, at)| {
+            other == id && highest >= release && (hour - at).abs() < REPEAT_SPAN.as_hours()
+        })
+    }
+
     proptest! {
         #[test]
         fn what_is_below_a_frontier_was_done_whenever_the_process_dies(
-            log in prop::collection::vec((0_u128..4, 0_u32..3), 1..40),
+            log in prop::collection::vec((0_u128..4, 0_u32..3, 0_i64..60), 1..40),
             steps in prop::collection::vec(any_step(), 1..200),
-            capacity in 1_usize..6,
+            (capacity, recall) in (1_usize..6, 0_i64..12),
         ) {
-            let (mut committed, mut done) = (0, BTreeMap::new());
-            let (mut window, mut tracker) = (Window::with_capacity(capacity), Tracker::new(0));
+            let (mut committed, mut completed) = (0, Vec::new());
+            let mut delivered: Vec<Logged> = Vec::new();
+            let mut window = Window::with_capacity(capacity, capacity);
+            let mut tracker = Tracker::new(0);
             let mut running: Vec<i64> = Vec::new();
             for step in steps {
                 match step {
                     Step::Take => {
                         let offset = tracker.next();
-                        let Some(&(id, release)) = log.get(offset as usize) else { continue };
-                        tracker.take(offset).unwrap();
-                        if window.take_in(&record(id, release)) {
+                        let Some(&logged) = log.get(offset as usize) else { continue };
+                        if tracker.take(offset).unwrap() == tracker::Taken::FinishedBefore {
+                            window.remember(&at_hour(logged));
+                        } else if window.take_in(&at_hour(logged)) {
                             running.push(offset);
                         } else {
                             tracker.finish(offset).unwrap();
@@ -199,20 +301,24 @@ mod tests {
                     Step::Finish(_) if running.is_empty() => {}
                     Step::Finish(pick) => {
                         let offset = running.swap_remove(pick.index(running.len()));
-                        let (id, release) = log[offset as usize];
-                        let highest = done.entry(id).or_insert(release);
-                        *highest = release.max(*highest);
+                        delivered.push(log[offset as usize]);
                         tracker.finish(offset).unwrap();
                     }
-                    Step::Commit => committed = tracker.frontier(),
+                    Step::Commit => {
+                        committed = tracker.frontier();
+                        completed = tracker.completed().collect();
+                    }
                     Step::Die => {
                         running.clear();
-                        window = Window::with_capacity(capacity);
-                        tracker = Tracker::new(committed);
+                        window = Window::with_capacity(capacity, capacity);
+                        for done in &log[(committed - recall).max(0) as usize..committed as usize] {
+                            window.remember(&at_hour(*done));
+                        }
+                        tracker = Tracker::resume(committed, completed.clone());
                     }
                 }
-                for (id, release) in &log[..tracker.frontier() as usize] {
-                    prop_assert!(done.get(id) >= Some(release), "{id} {release} was lost");
+                for &logged in &log[..tracker.frontier() as usize] {
+                    prop_assert!(is_done(logged, &delivered), "{logged:?} was lost");
                 }
             }
         }

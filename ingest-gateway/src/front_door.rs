@@ -81,6 +81,7 @@ impl FrontDoor {
             topics: vec![kafka.topics.events()],
             max_unfinished: MAX_UNFINISHED,
             max_unfinished_bytes: MAX_UNFINISHED_BYTES,
+            recall: 0,
             drain_timeout: DRAIN,
         };
         let failed = self.producer.failed();

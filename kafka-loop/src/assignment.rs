@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use pipeline::commit_metadata;
 use pipeline::tracker::Tracker;
@@ -22,6 +23,8 @@ pub(crate) struct Assigned {
     pub partition: i32,
     pub queue: PartitionQueue<Callbacks>,
     pub tracker: Tracker,
+    /// Before this instant the role is told what was done, and nothing is taken.
+    pub recalled_by: Option<Instant>,
     /// Records that were given back untouched: unfinished for ever, and nobody works on them.
     pub forgotten: usize,
     /// Whether the role keeps the offset itself. Then the group's only shows the lag.
@@ -94,6 +97,11 @@ impl Assignment {
 
     pub fn at(&mut self, index: usize) -> &mut Assigned {
         &mut self.partitions[index]
+    }
+
+    /// Unless it has been given up.
+    pub fn of_key(&mut self, key: PartitionKey) -> Option<&mut Assigned> {
+        self.places.get(&key).map(|&index| &mut self.partitions[index])
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Assigned> {

@@ -4,7 +4,8 @@
 //! queue as far as the role wants them, and commits each partition's frontier with what is
 //! finished above it: one commit at a time, on a thread of its own, the next
 //! [`COMMIT_INTERVAL`] after its answer. A record's offset is finished when its [`Ticket`] says
-//! so, in any order. What a commit says is finished is never handed to a role again.
+//! so, in any order. What a commit says is finished is never handed to a role again, only told
+//! ([`Role::remember`]).
 //!
 //! A partition is waited on by not polling its queue, never by `pause`, which would throw away
 //! what is prefetched. Intake stops while [`LoopConfig::max_unfinished`] records or
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::assignment::Assignment;
 use crate::committer::Committer;
 use crate::rebalance::{Callbacks, Change};
+use crate::recall::Recall;
 use crate::record::Record;
 pub use crate::role::{LoopConfig, Role};
 use crate::settings::BROKER_TIMEOUT;
@@ -74,6 +76,7 @@ struct ConsumerLoop<R> {
     handle: LoopHandle,
     endings: Receiver<Ending>,
     committer: Committer,
+    recall: Recall,
     next_commit_at: Instant,
     topic_names: HashMap<String, Arc<str>>,
     first_partition: usize,
@@ -104,6 +107,7 @@ impl<R: Role> ConsumerLoop<R> {
             handle: LoopHandle { endings: sender, thread: thread::current() },
             endings,
             committer,
+            recall: Recall::new(kafka, thread::current()),
             next_commit_at: Instant::now(),
             first_partition: 0,
         })
@@ -112,11 +116,12 @@ impl<R: Role> ConsumerLoop<R> {
     fn drive(mut self) -> anyhow::Result<()> {
         while !self.shutdown.is_cancelled() {
             self.serve_main_queue()?;
+            let heard = self.hear_recalled();
             let took = self.take_records()?;
             self.enter_endings()?;
             let wanted = self.role.turn(Instant::now())?;
             self.commit_if_due()?;
-            if !took {
+            if !took && !heard {
                 self.wait(wanted);
             }
         }
@@ -193,7 +198,8 @@ impl<R: Role> ConsumerLoop<R> {
     fn take_one(&mut self, index: usize) -> anyhow::Result<bool> {
         let assigned = self.assignment.at(index);
         let key = assigned.key;
-        if !self.role.wants(key, Instant::now()) {
+        let now = Instant::now();
+        if assigned.recalled_by.is_some_and(|by| now < by) || !self.role.wants(key, now) {
             return Ok(false);
         }
         let message = match assigned.queue.poll(Duration::ZERO) {
@@ -209,6 +215,8 @@ impl<R: Role> ConsumerLoop<R> {
             Taken::FinishedBefore => {
                 let (topic, partition, offset) = place;
                 tracing::debug!(topic, partition, offset, "an earlier owner has finished it");
+                let record = Record::copied(Arc::clone(&assigned.topic), &message);
+                self.role.remember(key, &record);
                 return Ok(true);
             }
         }

@@ -18,6 +18,7 @@ pub mod log_end;
 pub mod log_trimmer;
 pub mod producer;
 mod rebalance;
+mod recall;
 pub mod record;
 mod role;
 mod settings;

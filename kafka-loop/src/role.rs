@@ -16,6 +16,9 @@ pub struct LoopConfig {
     pub topics: Vec<String>,
     pub max_unfinished: usize,
     pub max_unfinished_bytes: usize,
+    /// How many offsets below the one that a partition is read from are read once more, for
+    /// [`Role::remember`]; 0 for none. The partition's work waits for that, a second at most.
+    pub recall: u32,
     /// How long running records may go on after a shutdown was asked for.
     pub drain_timeout: Duration,
 }
@@ -42,6 +45,14 @@ pub trait Role: Send {
     fn wants(&mut self, partition: PartitionKey, now: Instant) -> bool {
         let _ = (partition, now);
         true
+    }
+
+    /// Is told of a record of the partition that was done before the loop had it: it is below
+    /// where the work begins (up to [`LoopConfig::recall`] of these, in no order, mostly before
+    /// the first record is taken), or a commit says that it is finished (before whatever is
+    /// above it is taken). There may be fewer, and none.
+    fn remember(&mut self, partition: PartitionKey, record: &Record) {
+        let _ = (partition, record);
     }
 
     /// Takes a record, and the obligation that comes with it.

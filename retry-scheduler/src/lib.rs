@@ -67,6 +67,7 @@ pub async fn run(
         topics: retries.chain(spills).collect(),
         max_unfinished: MAX_UNFINISHED,
         max_unfinished_bytes: MAX_UNFINISHED_BYTES,
+        recall: 0,
         drain_timeout: config.drain_timeout,
     };
     let scheduler =

@@ -123,6 +123,7 @@ async fn project(
         topics: vec![topics.deliveries(), topics.outcomes()],
         max_unfinished: config.batch_records.saturating_mul(BATCHES_IN_MEMORY),
         max_unfinished_bytes: BATCH_BYTES * BATCHES_IN_MEMORY,
+        recall: 0,
         drain_timeout: config.drain_timeout,
     };
     let mut looping = pin!(consumer_loop::run(&config.kafka, loop_config, gatherer, stop.clone()));

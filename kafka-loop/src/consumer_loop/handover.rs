@@ -5,7 +5,10 @@
 //! after a process was stopped for longer than its session, belongs to somebody else by then:
 //! nothing is waited for and nothing committed. A commit that reaches the broker late, with a
 //! frontier that is behind the new owner's, causes repeats and no loss.
+//!
+//! A role that wants it is told what was done just below where the work begins, before that.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -21,6 +24,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::{ConsumerLoop, FINAL_COMMIT, MAIN_QUEUE_INTERVAL};
 use crate::assignment::Assigned;
 use crate::commit::{self, Commit, Commits};
+use crate::recall::{self, Recalled, Span};
 use crate::role::Role;
 use crate::settings::BROKER_TIMEOUT;
 
@@ -39,6 +43,7 @@ impl<R: Role> ConsumerLoop<R> {
             return Ok(());
         };
         let mut starts = TopicPartitionList::new();
+        let mut spans = Vec::new();
         for (((topic, partition), own), committed) in partitions.iter().zip(own).zip(committed) {
             let known = match (own, committed) {
                 (Some(own), _) => Commit { offset: own, ..Commit::default() },
@@ -59,21 +64,51 @@ impl<R: Role> ConsumerLoop<R> {
             let key = self.assignment.next_key();
             let topic =
                 self.topic_names.get(topic).cloned().unwrap_or_else(|| topic.as_str().into());
+            let span = Span { key, topic, partition: *partition, offsets: self.recalled(&known) };
             self.assignment.add(Assigned {
                 key,
-                topic,
+                topic: Arc::clone(&span.topic),
                 partition: *partition,
                 queue,
                 tracker: Tracker::resume(known.offset, completed),
+                recalled_by: span.is_wanted().then(|| Instant::now() + recall::PATIENCE),
                 forgotten: 0,
                 own_offset: own.is_some(),
                 commits: Commits::new(known),
                 current: Arc::new(AtomicBool::new(true)),
             });
+            spans.push(span);
         }
         self.consumer.incremental_assign(&starts).context("take the assigned partitions")?;
+        self.recall.start(spans).context("start a thread to read what was done")?;
         tracing::info!(group = self.config.group, partitions = partitions.len(), "assigned");
         Ok(())
+    }
+
+    /// The offsets that the role is to be told of.
+    fn recalled(&self, known: &Commit) -> Range<i64> {
+        known.offset.saturating_sub(self.config.recall.into()).max(0)..known.offset
+    }
+
+    /// Tells the role what has been recalled; true if there was something.
+    pub(super) fn hear_recalled(&mut self) -> bool {
+        let mut heard = false;
+        for recalled in self.recall.heard() {
+            heard = true;
+            match recalled {
+                Recalled::Record(key, record) => {
+                    if self.assignment.of_key(key).is_some() {
+                        self.role.remember(key, &record);
+                    }
+                }
+                Recalled::Over(key) => {
+                    if let Some(assigned) = self.assignment.of_key(key) {
+                        assigned.recalled_by = None;
+                    }
+                }
+            }
+        }
+        heard
     }
 
     /// Asks a broker until it answers; `None` if a shutdown came first. The main queue is served

@@ -5,6 +5,7 @@
 mod completed;
 mod kafka_wire;
 mod rebalance;
+mod recall;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -47,6 +48,7 @@ fn config(kafka: &KafkaSettings, max_unfinished: usize) -> LoopConfig {
         topics: vec![kafka.topics.deliveries()],
         max_unfinished,
         max_unfinished_bytes: 1 << 20,
+        recall: 0,
         drain_timeout: Duration::from_secs(2),
     }
 }
@@ -378,6 +380,7 @@ async fn what_is_forgotten_at_the_end_does_not_hold_the_end_up_and_is_read_again
         topics: vec![kafka.topics.deliveries()],
         max_unfinished: 3,
         max_unfinished_bytes: 1 << 20,
+        recall: 0,
         drain_timeout: SOON,
     };
     let holder = Holder { held: Vec::new(), forgot };
