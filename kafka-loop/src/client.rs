@@ -77,9 +77,6 @@ pub(crate) fn consumer(kafka: &KafkaSettings, group: &str) -> ClientConfig {
         .set("fetch.queue.backoff.ms", "20")
         .set("queued.min.messages", "2000")
         .set("queued.max.messages.kbytes", PREFETCH_KIB);
-    if let Ok(bytes) = std::env::var("LEFTOVERS_FETCH") {
-        config.set("fetch.message.max.bytes", bytes);
-    }
     config
 }
 
