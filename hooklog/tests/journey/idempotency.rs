@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use kafka_loop::producer::{Message, Producer};
 use pipeline::delivery::Delivery;
 use test_bed::{Http, Receiver, TestBed, eventually};
 use uuid::Uuid;
@@ -65,4 +66,39 @@ async fn one_key_a_thousand_times_at_gateways_that_share_nothing_is_one_delivery
     let rows = bed.postgres().await.query(states, &[&id]).await.unwrap();
     let states: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(states, ["delivered"]);
+}
+
+/// What a scheduler or a front door leaves that dies between a produce and its commit, when the
+/// consumer has changed in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_written_again_after_a_restart_of_the_consumer_is_delivered_once() {
+    let bed = TestBed::start("written-again").await;
+    let mut hooklog = Hooklog::start(&bed, &[]).await;
+    let receiver = Receiver::start(|_| 200).await;
+    let subscription = hooklog.subscribe(&receiver.url("/"), None).await;
+    let url = format!("{}/v1/subscriptions/{subscription}/events", hooklog.base);
+    let id = send(&hooklog.http, &url, "once").await;
+    hooklog.status_once(&id, "succeeded", SOON).await;
+    let (status, _) = hooklog.terminate();
+    assert!(status.success(), "{status}");
+    hooklog.kill_and_restart();
+    hooklog.ready().await;
+
+    let kafka = bed.kafka();
+    let topic = kafka.topics.deliveries();
+    let records = bed.records(&topic).await;
+    let [record] = records.as_slice() else { panic!("{} records", records.len()) };
+    let (key, value) = (record.key.clone().unwrap(), record.value.clone().unwrap());
+    let again = Message { topic: &topic, key: &key, value: &value, headers: &[] };
+    let written = Producer::new(&kafka, None).unwrap().write(again).await.unwrap();
+    assert_eq!(written.partition, record.partition);
+
+    // Its lane has taken in whatever was before it when this one is called.
+    let last = send(&hooklog.http, &url, "last").await;
+    eventually(SOON, || async {
+        receiver.calls().iter().any(|call| call.webhook_id() == last).then_some(())
+    })
+    .await;
+    let calls: Vec<String> = receiver.calls().iter().map(|call| call.webhook_id()).collect();
+    assert_eq!(calls, [id, last]);
 }
