@@ -17,6 +17,7 @@
 //! | `server`, `request_body`, `cors` | connections, bodies with every bound, pages of others |
 //! | `router` | the whole HTTP surface |
 //! | `openapi` | the API document, and the page that shows it |
+//! | `dashboard` | the page for operators, as files |
 //! | `contract_a`, `contract_b` | the two older services' routes: shapes and texts |
 //! | `v1` | hooklog's own routes |
 //! | `json_fields`, `subscription_fields` | what of a body is read, and by which rules |
@@ -34,6 +35,7 @@ mod config;
 mod contract_a;
 mod contract_b;
 mod cors;
+mod dashboard;
 mod delivery_lookup;
 mod event_type;
 mod front_door;

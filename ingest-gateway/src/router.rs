@@ -7,6 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, any, get, post};
 
+use crate::dashboard;
 use crate::gateway::{Gateway, refuse_until_open};
 use crate::openapi::pages;
 use crate::refusal::{Refusal, no_method, no_route};
@@ -64,8 +65,10 @@ pub(crate) fn routes_v1() -> Routes<8> {
     ]
 }
 
-fn routes_of_pages() -> Routes<3> {
+fn routes_of_pages() -> Routes<5> {
     [
+        ("/", get(dashboard::page)),
+        ("/dashboard/{*file}", get(dashboard::file)),
         ("/openapi.json", get(pages::document)),
         ("/docs", get(pages::page)),
         ("/docs/{file}", get(pages::file)),
@@ -98,6 +101,9 @@ fn contract<R: From<Refusal> + IntoResponse + 'static>(
     routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {
+            if path == "/" || path.contains("{*") {
+                return router.route(path, methods);
+            }
             // With and without a trailing slash: a redirect would lose the body of a POST.
             router.route(&format!("{path}/"), methods.clone()).route(path, methods)
         })

@@ -95,7 +95,7 @@ pub(crate) fn document(ingest: &IngestSettings) -> Document {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
@@ -132,7 +132,7 @@ mod tests {
     }
 
     /// A gateway that needs neither Kafka nor Postgres for what is asked of it here.
-    pub(super) fn service() -> TowerToHyperService<Router> {
+    pub(crate) fn service() -> TowerToHyperService<Router> {
         let gateway = parts(config(&[])).unwrap().gateway;
         gateway.gate.open();
         TowerToHyperService::new(router(Arc::new(gateway)))
