@@ -39,15 +39,47 @@ impl DeliveryLookup {
     /// # Errors
     /// [`NotFound`].
     pub(crate) async fn find(&self, id: DeliveryId) -> Result<DeliveryStatus, NotFound> {
-        if let Some(found) = self.store.delivery(id).await? {
+        self.found(|| self.store.delivery(id)).await
+    }
+
+    /// The same of whatever `look` looks for in the projection.
+    ///
+    /// # Errors
+    /// [`NotFound`].
+    pub(crate) async fn found<T, F>(&self, look: impl Fn() -> F) -> Result<T, NotFound>
+    where
+        F: Future<Output = Result<Option<T>, StorageError>>,
+    {
+        if let Some(found) = look().await? {
             return Ok(found);
         }
         let caught_up = self.projection.caught_up().await;
-        match self.store.delivery(id).await? {
+        match look().await? {
             Some(found) => Ok(found),
             None if caught_up => Err(NotFound::Unknown),
             None => Err(NotFound::Refused(Refusal::STATUS_NOT_KNOWN_YET)),
         }
+    }
+
+    /// The same, and if what was found is not yet `complete` it is looked for again once the
+    /// projection has caught up: an attempt may be projected before the delivery's own record.
+    ///
+    /// # Errors
+    /// [`NotFound`].
+    pub(crate) async fn found_with_content<T, F>(
+        &self,
+        look: impl Fn() -> F,
+        complete: impl Fn(&T) -> bool,
+    ) -> Result<T, NotFound>
+    where
+        F: Future<Output = Result<Option<T>, StorageError>>,
+    {
+        let found = self.found(&look).await?;
+        if complete(&found) {
+            return Ok(found);
+        }
+        self.projection.caught_up().await;
+        Ok(look().await?.unwrap_or(found))
     }
 
     /// The bytes that a delivery which was found delivers; `None` if they are not known. An

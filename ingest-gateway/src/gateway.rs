@@ -13,6 +13,7 @@ use crate::cors::CorsOrigins;
 use crate::delivery_lookup::DeliveryLookup;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::openapi::pages::ApiPages;
+use crate::own_delivery_store::OwnDeliveryStore;
 use crate::own_subscription_store::OwnSubscriptionStore;
 use crate::publisher::Publisher;
 use crate::refusal::Refusal;
@@ -45,6 +46,8 @@ pub(crate) struct Gateway {
     pub changes: SubscriptionChanges,
     pub status: StatusStore,
     pub deliveries: DeliveryLookup,
+    /// Deliveries with everything that `/v1` shows.
+    pub own_deliveries: OwnDeliveryStore,
     pub gate: Gate,
 }
 

@@ -29,6 +29,7 @@
 //! | `own_subscription`, `own_subscription_store` | what `/v1` knows of them besides |
 //! | `subscription_lookup` | subscriptions in memory |
 //! | `status_store`, `delivery_lookup`, `projection_wait`, `standing` | what the projection knows, and whether it is up to date |
+//! | `own_delivery_store` | what `/v1` shows of deliveries |
 //! | `storage`, `refusal` | statements with bounds, and what is answered when nothing else can be |
 
 mod config;
@@ -47,6 +48,7 @@ mod ingest;
 mod json_fields;
 mod openapi;
 mod outbox_relay;
+mod own_delivery_store;
 mod own_subscription;
 mod own_subscription_store;
 mod projection_wait;

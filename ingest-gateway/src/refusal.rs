@@ -41,6 +41,10 @@ impl Refusal {
         Self::unavailable("The subscription is being changed by others. Try again.");
     pub(crate) const DATABASE_AWAY: Self =
         Self::unavailable("The database is not available. Try again.");
+    /// A read would have taken longer than one may.
+    pub(crate) const TOO_MUCH_TO_READ: Self = Self::unavailable(
+        "There is too much to read in the time that one request may take. Narrow it down.",
+    );
 
     const fn of(status: StatusCode, text: &'static str) -> Self {
         Self { status, text, header: None }
@@ -103,6 +107,7 @@ impl From<StorageError> for Refusal {
             StorageError::NoConnection(_) | StorageError::Timeout => {
                 tracing::debug!(error = format!("{:#}", anyhow::Error::new(error)), "no answer");
             }
+            StorageError::TooMuch => return Self::TOO_MUCH_TO_READ,
             StorageError::Statement(_) | StorageError::NoRow => {
                 tracing::warn!(error = format!("{:#}", anyhow::Error::new(error)), "no answer");
             }

@@ -47,7 +47,7 @@ pub(crate) fn routes_b() -> Routes<5> {
     ]
 }
 
-pub(crate) fn routes_v1() -> Routes<8> {
+pub(crate) fn routes_v1() -> Routes<10> {
     [
         ("/events", post(v1::events::to_all)),
         ("/subscriptions/{id}/events", post(v1::events::to_one)),
@@ -62,6 +62,8 @@ pub(crate) fn routes_v1() -> Routes<8> {
         ("/subscriptions/{id}/resume", post(v1::subscription_actions::resume)),
         ("/subscriptions/{id}/rotate-secret", post(v1::subscription_actions::rotate_secret)),
         ("/subscriptions/{id}/test", post(v1::subscription_actions::test)),
+        ("/deliveries", get(v1::deliveries::list)),
+        ("/deliveries/{id}", get(v1::deliveries::read)),
     ]
 }
 

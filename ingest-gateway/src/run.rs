@@ -23,6 +23,7 @@ use crate::gone_receivers;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::openapi::pages::ApiPages;
 use crate::outbox_relay::OutboxRelay;
+use crate::own_delivery_store::OwnDeliveryStore;
 use crate::own_subscription_store::OwnSubscriptionStore;
 use crate::projection_wait::{ProjectionWait, ProjectionWatch};
 use crate::publisher::Publisher;
@@ -131,6 +132,7 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         ProjectionWait::new(status_wait, storage.clone(), log_ends, topics.deliveries());
     let (table, store) = (SubscriptionTable::new(), SubscriptionStore::new(storage.clone()));
     let own = OwnSubscriptionStore::new(storage.clone());
+    let own_deliveries = OwnDeliveryStore::new(storage.clone());
     let status = StatusStore::new(storage);
     let publisher = Publisher::new(producer.clone(), topics, ingest.produce_timeout);
     let idempotency =
@@ -156,6 +158,7 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         store,
         own,
         deliveries: DeliveryLookup::new(status.clone(), projection),
+        own_deliveries,
         status,
         gate: Gate::default(),
     };

@@ -82,6 +82,8 @@ struct ContractB;
         v1::subscription_actions::resume,
         v1::subscription_actions::rotate_secret,
         v1::subscription_actions::test,
+        v1::deliveries::list,
+        v1::deliveries::read,
     ),
     components(schemas(v1::documented::Problem))
 )]

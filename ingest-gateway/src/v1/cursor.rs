@@ -1,29 +1,34 @@
-//! Where a page of subscriptions goes on, as an opaque text: base64url of the last one's time
-//! of creation, in microseconds, and its id.
+//! Where a page goes on, as an opaque text: base64url of the last one's time, in microseconds,
+//! and its id.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::own_subscription_store::After;
+/// A place in a list: just behind what stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// By which the list is ordered first.
+    pub at: Timestamp,
+    pub id: Uuid,
+}
 
 /// Writes it.
-pub(crate) fn write(after: After) -> String {
+pub(crate) fn write(place: Place) -> String {
     let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&after.created_at.as_microsecond().to_be_bytes());
-    bytes[8..].copy_from_slice(after.id.as_bytes());
+    bytes[..8].copy_from_slice(&place.at.as_microsecond().to_be_bytes());
+    bytes[8..].copy_from_slice(place.id.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Reads it; `None` for what was never written.
-pub(crate) fn read(text: &str) -> Option<After> {
+pub(crate) fn read(text: &str) -> Option<Place> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let (micros, id) = bytes.split_first_chunk::<8>()?;
-    let created_at = Timestamp::from_microsecond(i64::from_be_bytes(*micros)).ok()?;
+    let at = Timestamp::from_microsecond(i64::from_be_bytes(*micros)).ok()?;
     // Postgres takes fewer years than a timestamp here has.
-    (created_at >= Timestamp::UNIX_EPOCH)
-        .then(|| Some(After { created_at, id: Uuid::from_slice(id).ok()? }))?
+    (at >= Timestamp::UNIX_EPOCH).then(|| Some(Place { at, id: Uuid::from_slice(id).ok()? }))?
 }
 
 #[cfg(test)]
@@ -35,9 +40,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_reads_as_it_was_written(micros in 0_i64..1 << 56, id in any::<u128>()) {
-            let created_at = Timestamp::from_microsecond(micros).unwrap();
-            let after = After { created_at, id: Uuid::from_u128(id) };
-            prop_assert_eq!(read(&write(after)), Some(after));
+            let at = Timestamp::from_microsecond(micros).unwrap();
+            let place = Place { at, id: Uuid::from_u128(id) };
+            prop_assert_eq!(read(&write(place)), Some(place));
         }
 
         #[test]

@@ -12,10 +12,16 @@
 //! | `subscription_patch`, `subscription_fields`, `subscription_signing`, `subscription_verification`, `signing_keys`, `values` | pure: from what a client says to the subscription that it wants |
 //! | `subscription_change` | one change that others may be making too |
 //! | `subscription_shape`, `timestamp` | how it looks in an answer |
+//! | `deliveries`, `delivery_search`, `delivery_shape` | deliveries: the routes, what a search looks for, how they look |
+//! | `query` | the parameters of a query |
 //! | `json_body`, `etag`, `page`, `cursor` | bodies, versions and pages |
 
 pub(crate) mod batch;
 mod cursor;
+pub(crate) mod deliveries;
+mod delivery_documented;
+mod delivery_search;
+mod delivery_shape;
 pub(crate) mod documented;
 mod etag;
 mod event_item;
@@ -28,6 +34,7 @@ mod page;
 mod path;
 pub(crate) mod problem;
 mod publish;
+mod query;
 mod signing_keys;
 pub(crate) mod subscription_actions;
 mod subscription_change;

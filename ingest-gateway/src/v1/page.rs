@@ -5,8 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::own_subscription_store::After;
-use crate::v1::cursor;
+use crate::v1::cursor::{self, Place};
 use crate::v1::problem::Problem;
 
 const DEFAULT_LIMIT: usize = 50;
@@ -25,7 +24,8 @@ pub(crate) struct Parameters {
 /// Where a page begins, and how much it holds at most.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Page {
-    pub after: After,
+    /// `None` for the first page.
+    pub after: Option<Place>,
     pub limit: usize,
 }
 
@@ -43,25 +43,29 @@ impl Page {
     /// # Errors
     /// 400: a limit out of bounds, or a cursor that no answer held.
     pub(crate) fn read(query: PageQuery) -> Result<Self, Problem> {
-        let wrong = |detail: String| Problem::bad_request("invalid_query", detail);
         let Query(Parameters { cursor, limit }) =
-            query.map_err(|error| wrong(error.body_text()))?;
+            query.map_err(|error| Problem::invalid_query(error.body_text()))?;
+        Self::of(cursor.as_deref(), limit.as_deref())
+    }
+
+    /// The same of texts as they stand in a query.
+    ///
+    /// # Errors
+    /// As [`Page::read`].
+    pub(crate) fn of(cursor: Option<&str>, limit: Option<&str>) -> Result<Self, Problem> {
         let limit = match limit {
             None => DEFAULT_LIMIT,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| wrong(format!("limit is a number from 1 to {MAX_LIMIT}.")))?,
+            Some(text) => {
+                let number = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                let detail = || format!("limit is a number from 1 to {MAX_LIMIT}.");
+                number.ok_or_else(|| Problem::invalid_query(detail()))?
+            }
         };
-        let after = match cursor {
-            None => After::NOTHING,
-            Some(text) => cursor::read(&text).ok_or_else(|| {
-                let detail = "cursor is the next_cursor of an answer, as it stood there.";
-                Problem::bad_request("invalid_cursor", detail)
-            })?,
-        };
-        Ok(Self { after, limit })
+        let after = cursor.map(|text| {
+            let detail = "cursor is the next_cursor of an answer, as it stood there.";
+            cursor::read(text).ok_or_else(|| Problem::bad_request("invalid_cursor", detail))
+        });
+        Ok(Self { after: after.transpose()?, limit })
     }
 
     /// How many rows tell whether there is another page: one more than this one holds.
@@ -73,7 +77,7 @@ impl Page {
     pub(crate) fn shape<'a, R, T: From<&'a R>>(
         &self,
         rows: &'a [R],
-        place: impl Fn(&R) -> After,
+        place: impl Fn(&R) -> Place,
     ) -> PageShape<T> {
         let page = &rows[..rows.len().min(self.limit)];
         let more = rows.len() > page.len();
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_page_has_a_default_and_bounds() {
-        assert_eq!(read(""), Ok(Page { after: After::NOTHING, limit: 50 }));
+        assert_eq!(read(""), Ok(Page { after: None, limit: 50 }));
         assert_eq!(read("limit=1&other=x").unwrap().limit, 1);
         assert_eq!(read("limit=100").unwrap().limit, 100);
         for query in ["limit=0", "limit=101", "limit=-1", "limit=x", "limit=", "limit=1&limit=2"] {
@@ -102,7 +106,8 @@ mod tests {
         for query in ["cursor=", "cursor=x", "cursor=%00"] {
             assert_eq!(read(query), Err("invalid_cursor"), "{query}");
         }
-        let cursor = cursor::write(After::NOTHING);
-        assert_eq!(read(&format!("cursor={cursor}")).unwrap().after, After::NOTHING);
+        let place = Place { at: jiff::Timestamp::UNIX_EPOCH, id: uuid::Uuid::nil() };
+        let cursor = cursor::write(place);
+        assert_eq!(read(&format!("cursor={cursor}")).unwrap().after, Some(place));
     }
 }

@@ -3,7 +3,8 @@
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use pipeline::ids::SubscriptionId;
+use pipeline::ids::{DeliveryId, SubscriptionId};
+use uuid::Uuid;
 
 use crate::v1::problem::Problem;
 
@@ -11,17 +12,34 @@ use crate::v1::problem::Problem;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SubscriptionPath(pub SubscriptionId);
 
+/// The delivery that a path names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeliveryPath(pub DeliveryId);
+
 /// What is no id names no subscription.
 impl<S: Send + Sync> FromRequestParts<S> for SubscriptionPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params: Result<RawPathParams, RawPathParamsRejection> =
-            RawPathParams::from_request_parts(parts, state).await;
-        let id = params.ok().and_then(|params| {
-            let named = params.iter().find(|(name, _)| *name == "id");
-            named.and_then(|(_, value)| value.parse().ok())
-        });
-        id.map(Self).ok_or_else(Problem::subscription_not_found)
+        let id = id(parts, state).await.ok_or_else(Problem::subscription_not_found)?;
+        Ok(Self(SubscriptionId::from_uuid(id)))
     }
+}
+
+/// What is no id names no delivery.
+impl<S: Send + Sync> FromRequestParts<S> for DeliveryPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = id(parts, state).await.ok_or_else(Problem::delivery_not_found)?;
+        Ok(Self(DeliveryId::from_uuid(id)))
+    }
+}
+
+async fn id<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<Uuid> {
+    let params: Result<RawPathParams, RawPathParamsRejection> =
+        RawPathParams::from_request_parts(parts, state).await;
+    let params = params.ok()?;
+    let (_, value) = params.iter().find(|(name, _)| *name == "id")?;
+    value.parse().ok()
 }

@@ -71,6 +71,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    /// 400: a parameter of the query is none, or not of its form; `detail` says what is allowed.
+    pub(crate) fn invalid_query(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::bad_request("invalid_query", detail)
+    }
+
     /// 422: the body is understood, and these fields cannot be taken.
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = "Some fields cannot be taken; errors names each of them.";
@@ -81,6 +86,12 @@ impl Problem {
     pub(crate) fn subscription_not_found() -> Self {
         let detail = "There is no subscription with this id.";
         Self::new(StatusCode::NOT_FOUND, "subscription_not_found", detail)
+    }
+
+    /// 404, also for an id that is none.
+    pub(crate) fn delivery_not_found() -> Self {
+        let detail = "There is no delivery with this id.";
+        Self::new(StatusCode::NOT_FOUND, "delivery_not_found", detail)
     }
 
     pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::gateway::Gateway;
 use crate::own_subscription::OwnSubscription;
 use crate::own_subscription_store::After;
+use crate::v1::cursor::Place;
 use crate::v1::documented::{self, Refused, RefusedBody, TAG};
 use crate::v1::etag::{self, IfMatch};
 use crate::v1::json_body::{self, MediaType};
@@ -91,11 +92,10 @@ pub(crate) async fn list(
     query: PageQuery,
 ) -> Result<Response, Problem> {
     let page = Page::read(query)?;
-    let rows = gateway.own.page(page.after, page.look_ahead()).await?;
-    let place = |row: &OwnSubscription| After {
-        created_at: row.record.created_at,
-        id: row.record.id.uuid(),
-    };
+    let after = page.after.map(|Place { at, id }| After { created_at: at, id });
+    let rows = gateway.own.page(after.unwrap_or(After::NOTHING), page.look_ahead()).await?;
+    let place =
+        |row: &OwnSubscription| Place { at: row.record.created_at, id: row.record.id.uuid() };
     Ok(Json(page.shape::<_, SubscriptionShape<'_>>(&rows, place)).into_response())
 }
 

@@ -1,6 +1,7 @@
 //! hooklog's own contract.
 
 mod batches;
+mod deliveries;
 mod events;
 mod idempotency;
 mod own_subscription;
