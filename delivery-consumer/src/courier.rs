@@ -95,7 +95,8 @@ impl Courier {
         known: Option<Arc<Subscription>>,
     ) -> Result<Arc<Subscription>, Box<Decision>> {
         let (max_age, tiers) = (self.config.max_delivery_age, self.topics().spill_tiers());
-        decision::callable(delivery, known, max_age, tiers, Timestamp::now())
+        let is_cancelled = self.table.is_cancelled(delivery);
+        decision::callable(delivery, known, is_cancelled, max_age, tiers, Timestamp::now())
     }
 
     /// What is to be written for a delivery that its lane did not take.

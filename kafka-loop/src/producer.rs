@@ -122,6 +122,13 @@ fn classify(error: KafkaError) -> ProduceError {
     }
 }
 
+type ToSend<'a> = BaseRecord<'a, [u8], [u8], Box<Answer>>;
+
+/// A record without a value yet.
+fn record<'a>(topic: &'a str, key: &'a [u8], tell: Answer) -> ToSend<'a> {
+    BaseRecord::with_opaque_to(topic, Box::new(tell)).key(key)
+}
+
 impl Producer {
     /// Creates a client. `timeout` is how long a record may wait for its acknowledgement;
     /// `None` is without end, for effects that must happen.
@@ -146,15 +153,34 @@ impl Producer {
         message: Message<'_>,
     ) -> Result<impl Future<Output = Result<Written, ProduceError>> + use<>, ProduceError> {
         let (tell, told) = oneshot::channel();
-        let mut record = BaseRecord::with_opaque_to(message.topic, Box::new(tell))
-            .key(message.key)
-            .payload(message.value);
+        let mut record = record(message.topic, message.key, tell).payload(message.value);
         if !message.headers.is_empty() {
             let room = OwnedHeaders::new_with_capacity(message.headers.len());
             record = record.headers(message.headers.iter().fold(room, |headers, (key, value)| {
                 headers.insert(Header { key, value: Some(*value) })
             }));
         }
+        self.post(record, told)
+    }
+
+    /// Sends a null, which ends its key in a compacted topic.
+    ///
+    /// # Errors
+    /// As [`Producer::send`].
+    pub fn send_null(
+        &self,
+        topic: &str,
+        key: &[u8],
+    ) -> Result<impl Future<Output = Result<Written, ProduceError>> + use<>, ProduceError> {
+        let (tell, told) = oneshot::channel();
+        self.post(record(topic, key, tell), told)
+    }
+
+    fn post(
+        &self,
+        record: ToSend<'_>,
+        told: oneshot::Receiver<Result<Written, ProduceError>>,
+    ) -> Result<impl Future<Output = Result<Written, ProduceError>> + use<>, ProduceError> {
         self.inner.send(record).map_err(|(error, _)| classify(error))?;
         Ok(async move {
             let gone = |_| ProduceError::Unacknowledged(KafkaError::Canceled);

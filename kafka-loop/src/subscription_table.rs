@@ -3,7 +3,7 @@
 //! A thread follows the topic from its beginning for as long as the process lives. Lookups
 //! touch no network. A record with a lower version than the one in memory is ignored, so it
 //! does not matter in which order a process hears of a change from its own hand and from the
-//! topic.
+//! topic. The same topic tells which deliveries are cancelled.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,8 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use pipeline::cancellation::Cancellation;
+use pipeline::delivery::Delivery;
 use pipeline::gone::Gone;
-use pipeline::ids::SubscriptionId;
+use pipeline::ids::{DeliveryId, SubscriptionId};
 use pipeline::subscription::{PauseReason, Subscription};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -23,10 +25,15 @@ use tokio_util::sync::CancellationToken;
 use crate::KafkaSettings;
 use crate::client::{self, Calm};
 
+mod cancellations;
+
+use self::cancellations::Cancellations;
+
 /// The longest time between two looks at whether the process is shutting down.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Every subscription that this process knows, deleted ones included.
+/// Every subscription that this process knows, deleted ones included, and every delivery that is
+/// cancelled.
 #[derive(Debug, Clone)]
 pub struct SubscriptionTable {
     inner: Arc<Inner>,
@@ -38,6 +45,7 @@ struct Inner {
     /// The versions whose receivers have said that they are gone; until a later version comes,
     /// the row is paused. Locked after `rows` where both are.
     gone: RwLock<HashMap<SubscriptionId, u64>>,
+    cancellations: Cancellations,
     /// Counts changes, so that a waiter can look again.
     changes: watch::Sender<u64>,
     complete: watch::Sender<bool>,
@@ -55,6 +63,7 @@ impl SubscriptionTable {
         let inner = Inner {
             rows: RwLock::default(),
             gone: RwLock::default(),
+            cancellations: Cancellations::default(),
             changes: watch::Sender::new(0),
             complete: watch::Sender::new(false),
         };
@@ -115,6 +124,35 @@ impl SubscriptionTable {
         let gone = self.inner.gone.read().unwrap_or_else(PoisonError::into_inner);
         let marks = gone.iter().map(|(id, version)| (*id, *version));
         marks.map(|(subscription_id, version)| Gone { subscription_id, version }).collect()
+    }
+
+    /// Enters the word that a delivery is cancelled.
+    pub fn cancel(&self, cancellation: Cancellation) {
+        self.inner.cancellations.put(cancellation);
+    }
+
+    /// Whether somebody has cancelled the delivery.
+    pub fn is_cancelled(&self, delivery: &Delivery) -> bool {
+        self.inner.cancellations.cover(delivery)
+    }
+
+    /// Forgets that a delivery is cancelled, as the null in the topic makes every process do.
+    pub fn forget_cancellation(&self, id: DeliveryId) {
+        self.inner.cancellations.remove(id);
+    }
+
+    /// How many cancelled deliveries are known.
+    pub fn cancelled(&self) -> usize {
+        self.inner.cancellations.count()
+    }
+
+    /// At most `most` of the cancellations that `wanted` picks. Looks at all of them.
+    pub fn cancellations(
+        &self,
+        most: usize,
+        wanted: impl Fn(Cancellation) -> bool,
+    ) -> Vec<Cancellation> {
+        self.inner.cancellations.matching(most, wanted)
     }
 
     /// The subscription in `version` or a later one, waiting up to `patience` for it to arrive.
@@ -199,10 +237,17 @@ impl SubscriptionTable {
     }
 
     fn enter(&self, key: Option<&[u8]>, value: Option<&[u8]>) {
-        let (Some(key), Some(value)) = (key, value) else { return };
+        let Some(key) = key else { return };
+        let Some(value) = value else {
+            // Its time has passed. No other kind of record is ever followed by a null.
+            return Cancellation::key_id(key)
+                .into_iter()
+                .for_each(|id| self.forget_cancellation(id));
+        };
         let entered = match key.get(..2) {
             Some(b"s/") => Subscription::decode(value).map(|subscription| self.put(subscription)),
             Some(b"g/") => Gone::decode(value).map(|mark| self.mark_gone(mark)),
+            Some(b"c/") => Cancellation::decode(value).map(|told| self.cancel(told)),
             _ => return,
         };
         if let Err(error) = entered {

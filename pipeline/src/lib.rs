@@ -4,6 +4,7 @@
 //! Architecture invariant: this crate is pure. It does no I/O, reads no clock, draws no random
 //! number and does not link librdkafka; whoever calls it passes `now` in.
 
+pub mod cancellation;
 pub mod cascade;
 pub mod cloud_event;
 pub mod cloud_event_http;

@@ -119,6 +119,8 @@ pub enum Reason {
     Poison,
     /// Its subscription was deleted.
     SubscriptionDeleted,
+    /// Somebody has cancelled it.
+    CancelRequested,
     /// This process does not know the subscription's current version yet.
     ConfigurationBehind,
     /// Its subscription is paused.
@@ -141,6 +143,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::Poison => "poison",
             Self::SubscriptionDeleted => "subscription_deleted",
+            Self::CancelRequested => "cancel_requested",
             Self::ConfigurationBehind => "configuration_behind",
             Self::Paused => "paused",
             Self::Limited => "limited",
@@ -187,6 +190,7 @@ mod tests {
             Reason::Expired,
             Reason::Poison,
             Reason::SubscriptionDeleted,
+            Reason::CancelRequested,
             Reason::ConfigurationBehind,
             Reason::Paused,
             Reason::Limited,

@@ -79,17 +79,23 @@ fn put_aside(
 /// that the delivery names or a later one.
 ///
 /// # Errors
-/// What is done instead of a call: the delivery ends if its subscription is deleted or it is too
-/// old, and is put aside if its subscription is not known or is paused.
+/// What is done instead of a call: the delivery ends if its subscription is deleted, somebody has
+/// cancelled it or it is too old, and is put aside if its subscription is not known or is paused.
 pub(crate) fn callable(
     delivery: &Delivery,
     known: Option<Arc<Subscription>>,
+    is_cancelled: bool,
     max_age: Duration,
     spill_tiers: &Tiers,
     now: Timestamp,
 ) -> Result<Arc<Subscription>, Box<Decision>> {
-    let deleted = known.as_ref().is_some_and(|subscription| subscription.deleted);
-    if let Some(ended) = end(delivery, deleted, max_age, now) {
+    let is_deleted = known.as_ref().is_some_and(|subscription| subscription.deleted);
+    let cancelled = if is_deleted {
+        Some(Reason::SubscriptionDeleted)
+    } else {
+        is_cancelled.then_some(Reason::CancelRequested)
+    };
+    if let Some(ended) = end(delivery, cancelled, max_age, now) {
         return Err(Box::new(ended));
     }
     let Some(subscription) = known else {
@@ -106,7 +112,7 @@ pub(crate) fn callable(
 
 fn end(
     delivery: &Delivery,
-    subscription_deleted: bool,
+    cancelled: Option<Reason>,
     max_age: Duration,
     now: Timestamp,
 ) -> Option<Decision> {
@@ -114,8 +120,8 @@ fn end(
         reason: Some(reason),
         ..outcome(delivery, Kind::End, state, now)
     };
-    if subscription_deleted {
-        let outcome = ended(State::Cancelled, Reason::SubscriptionDeleted);
+    if let Some(reason) = cancelled {
+        let outcome = ended(State::Cancelled, reason);
         return Some(Decision { outcome, next: Next::Nothing });
     }
     let age = now.duration_since(delivery.accepted_at);

@@ -143,7 +143,7 @@ fn subscription() -> Subscription {
 }
 
 fn instead(delivery: &Delivery, known: Option<Subscription>, now: Timestamp) -> Option<Decision> {
-    callable(delivery, known.map(Arc::new), WEEK, &Tiers::spills(), now).err().map(|d| *d)
+    callable(delivery, known.map(Arc::new), false, WEEK, &Tiers::spills(), now).err().map(|d| *d)
 }
 
 #[test]
@@ -207,6 +207,28 @@ fn an_attempt_or_another_spill_starts_the_row_of_doubled_waits_anew() {
     assert_eq!(paused_for(&failed), 1);
     let limited = spill(&minute(delivery()), Reason::Limited, WEEK, &Tiers::spills(), at(1));
     assert_eq!(paused_for(&back(limited)), 1);
+}
+
+#[test]
+fn a_cancelled_delivery_ends_whatever_else_would_become_of_it() {
+    let cancelled = |known: Option<Subscription>, now| {
+        let known = known.map(Arc::new);
+        callable(&delivery(), known, true, WEEK, &Tiers::spills(), now).unwrap_err()
+    };
+    for (known, now) in [
+        (Some(subscription()), at(1)),
+        (Some(subscription()), at(604_801)),
+        (paused(), at(1)),
+        (None, at(1)),
+    ] {
+        let decision = cancelled(known, now);
+        assert_eq!(decision.outcome.kind, Kind::End);
+        assert_eq!(decision.outcome.state, State::Cancelled);
+        assert_eq!(decision.outcome.reason, Some(Reason::CancelRequested));
+        assert_eq!(decision.next, Next::Nothing);
+    }
+    let deleted = cancelled(Some(Subscription { deleted: true, ..subscription() }), at(1));
+    assert_eq!(deleted.outcome.reason, Some(Reason::SubscriptionDeleted));
 }
 
 #[test]
