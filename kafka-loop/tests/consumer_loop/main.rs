@@ -4,6 +4,7 @@
 
 mod completed;
 mod kafka_wire;
+mod large;
 mod rebalance;
 mod recall;
 
