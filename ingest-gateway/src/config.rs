@@ -22,6 +22,8 @@ pub struct Config {
     pub database: DatabaseSettings,
     /// Judges the URLs of subscriptions.
     pub egress: EgressPolicy,
+    /// `HOOKLOG_MAX_DELIVERY_AGE`: after it, and a while, a cancellation has nothing left to say.
+    pub max_delivery_age: Duration,
     /// `HOOKLOG_STATUS_WAIT`: how long a status read waits for the projection to catch up.
     pub status_wait: Duration,
 }
@@ -116,6 +118,7 @@ impl Config {
             kafka,
             database,
             egress: EgressPolicy::from_settings(env, own)?,
+            max_delivery_age: env.duration("HOOKLOG_MAX_DELIVERY_AGE")?,
             status_wait: env.duration("HOOKLOG_STATUS_WAIT")?,
         })
     }

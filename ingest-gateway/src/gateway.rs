@@ -7,11 +7,13 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use egress::EgressPolicy;
+use kafka_loop::subscription_table::SubscriptionTable;
 
 use crate::config::{IngestSettings, RequestLimits};
 use crate::cors::CorsOrigins;
 use crate::delivery_lookup::DeliveryLookup;
 use crate::inbound_verifiers::InboundVerifiers;
+use crate::made_anew::OriginalStore;
 use crate::openapi::pages::ApiPages;
 use crate::own_delivery_store::OwnDeliveryStore;
 use crate::own_subscription_store::OwnSubscriptionStore;
@@ -48,6 +50,10 @@ pub(crate) struct Gateway {
     pub deliveries: DeliveryLookup,
     /// Deliveries with everything that `/v1` shows.
     pub own_deliveries: OwnDeliveryStore,
+    /// Deliveries as what is made anew of them needs them.
+    pub originals: OriginalStore,
+    /// What the compacted topic tells, cancellations included.
+    pub table: SubscriptionTable,
     pub gate: Gate,
 }
 

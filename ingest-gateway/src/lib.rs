@@ -30,8 +30,10 @@
 //! | `subscription_lookup` | subscriptions in memory |
 //! | `status_store`, `delivery_lookup`, `projection_wait`, `standing` | what the projection knows, and whether it is up to date |
 //! | `own_delivery_store` | what `/v1` shows of deliveries |
+//! | `made_anew`, `cancellation_sweep` | deliveries made anew of ones that ended; the end of cancellations |
 //! | `storage`, `refusal` | statements with bounds, and what is answered when nothing else can be |
 
+mod cancellation_sweep;
 mod config;
 mod contract_a;
 mod contract_b;
@@ -46,6 +48,7 @@ mod inbound_signature;
 mod inbound_verifiers;
 mod ingest;
 mod json_fields;
+mod made_anew;
 mod openapi;
 mod outbox_relay;
 mod own_delivery_store;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fault_point::{CrashPoint, Defect};
 use jiff::Timestamp;
 use kafka_loop::producer::{Message, Producer};
+use pipeline::cancellation::Cancellation;
 use pipeline::cloud_event::CloudEvent;
 use pipeline::delivery::Delivery;
 use pipeline::ids::{DeliveryId, MessageId};
@@ -15,12 +16,13 @@ use pipeline::subscription::Subscription;
 use pipeline::topics::Topics;
 use uuid::Uuid;
 
-/// Writes deliveries and events.
+/// Writes deliveries, events and cancellations.
 #[derive(Debug)]
 pub(crate) struct Publisher {
     producer: Producer,
     deliveries: String,
     events: String,
+    subscriptions: String,
     patience: Duration,
     /// Whether the last record failed: an outage is told once, not once for each request.
     failing: AtomicBool,
@@ -47,6 +49,7 @@ impl Publisher {
             producer,
             deliveries: topics.deliveries(),
             events: topics.events(),
+            subscriptions: topics.subscriptions(),
             patience,
             failing: AtomicBool::new(false),
         }
@@ -85,6 +88,18 @@ impl Publisher {
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let (topic, key) = (&self.events, event.id.as_bytes());
         self.write(Message { topic, key, value: &event.data, headers: &headers }).await
+    }
+
+    /// Writes the word that a delivery is cancelled, for every process.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub(crate) async fn publish_cancellation(
+        &self,
+        cancellation: Cancellation,
+    ) -> Result<(), NotWritten> {
+        let (topic, key, value) = (&self.subscriptions, cancellation.key(), cancellation.encode());
+        self.write(Message { topic, key: key.as_bytes(), value: &value, headers: &[] }).await
     }
 
     async fn write(&self, message: Message<'_>) -> Result<(), NotWritten> {

@@ -36,6 +36,9 @@ impl Refusal {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large.");
     /// As many batches as may run are running.
     pub(crate) const BUSY: Self = Self::unavailable("Too many batches at once. Try again.");
+    /// Every process has as many cancellations in memory as it keeps.
+    pub(crate) const TOO_MANY_CANCELLED: Self =
+        Self::unavailable("Too many deliveries are cancelled at once. Try again later.");
     /// Every try met somebody else's change.
     pub(crate) const CHANGED_BY_OTHERS: Self =
         Self::unavailable("The subscription is being changed by others. Try again.");

@@ -47,7 +47,7 @@ pub(crate) fn routes_b() -> Routes<5> {
     ]
 }
 
-pub(crate) fn routes_v1() -> Routes<10> {
+pub(crate) fn routes_v1() -> Routes<12> {
     [
         ("/events", post(v1::events::to_all)),
         ("/subscriptions/{id}/events", post(v1::events::to_one)),
@@ -64,6 +64,8 @@ pub(crate) fn routes_v1() -> Routes<10> {
         ("/subscriptions/{id}/test", post(v1::subscription_actions::test)),
         ("/deliveries", get(v1::deliveries::list)),
         ("/deliveries/{id}", get(v1::deliveries::read)),
+        ("/deliveries/{id}/retry", post(v1::delivery_actions::retry)),
+        ("/deliveries/{id}/cancel", post(v1::delivery_actions::cancel)),
     ]
 }
 

@@ -15,12 +15,14 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::cancellation_sweep::CancellationSweep;
 use crate::config::Config;
 use crate::delivery_lookup::DeliveryLookup;
 use crate::front_door::FrontDoor;
 use crate::gateway::{Gate, Gateway};
 use crate::gone_receivers;
 use crate::inbound_verifiers::InboundVerifiers;
+use crate::made_anew::OriginalStore;
 use crate::openapi::pages::ApiPages;
 use crate::outbox_relay::OutboxRelay;
 use crate::own_delivery_store::OwnDeliveryStore;
@@ -60,7 +62,7 @@ pub async fn run(
         .with_context(|| format!("bind {listen} (HOOKLOG_LISTEN)"))?;
     let header_read_timeout = config.server.header_read_timeout;
     let kafka = config.kafka.clone();
-    let Parts { gateway, front_door, table, producer, relay, gone, watch } = parts(config)?;
+    let Parts { gateway, front_door, table, producer, relay, gone, watch, sweep } = parts(config)?;
     let gate = gateway.gate.clone();
 
     // Requests need the background until the last of them has ended, so that it ends later.
@@ -79,6 +81,7 @@ pub async fn run(
     // Takes nothing new in as soon as a shutdown is asked for, like the listener.
     background.spawn(front_door.run(kafka, stop_serving.clone()));
     background.spawn(pause_gone(table.clone(), gone, stop_background.clone()));
+    background.spawn(sweep.run(stop_background.clone()));
     background.spawn(open(table, gate, ready, relay, stop_background.clone()));
 
     let failed = producer.failed();
@@ -112,11 +115,13 @@ pub(crate) struct Parts {
     relay: OutboxRelay,
     gone: SubscriptionChanges,
     watch: ProjectionWatch,
+    sweep: CancellationSweep,
 }
 
 /// Makes everything; nothing of it needs Kafka or Postgres to be there.
 pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
-    let Config { server, ingest, cors, kafka, database, egress, status_wait } = config;
+    let Config { server, ingest, cors, kafka, database, egress, max_delivery_age, status_wait } =
+        config;
     let topics = &kafka.topics;
     let producer = Producer::new(&kafka, Some(ingest.produce_timeout))?;
     let storage = Storage::new(database::pool(&database)?);
@@ -133,6 +138,13 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
     let (table, store) = (SubscriptionTable::new(), SubscriptionStore::new(storage.clone()));
     let own = OwnSubscriptionStore::new(storage.clone());
     let own_deliveries = OwnDeliveryStore::new(storage.clone());
+    let originals = OriginalStore::new(storage.clone());
+    let sweep = CancellationSweep::new(
+        table.clone(),
+        producer.clone(),
+        topics.subscriptions(),
+        max_delivery_age,
+    );
     let status = StatusStore::new(storage);
     let publisher = Publisher::new(producer.clone(), topics, ingest.produce_timeout);
     let idempotency =
@@ -159,10 +171,12 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         own,
         deliveries: DeliveryLookup::new(status.clone(), projection),
         own_deliveries,
+        originals,
+        table: table.clone(),
         status,
         gate: Gate::default(),
     };
-    Ok(Parts { gateway, front_door, table, producer, relay, gone, watch })
+    Ok(Parts { gateway, front_door, table, producer, relay, gone, watch, sweep })
 }
 
 /// Waits for the topics, then keeps the table up to date.

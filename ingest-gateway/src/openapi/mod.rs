@@ -84,6 +84,8 @@ struct ContractB;
         v1::subscription_actions::test,
         v1::deliveries::list,
         v1::deliveries::read,
+        v1::delivery_actions::retry,
+        v1::delivery_actions::cancel,
     ),
     components(schemas(v1::documented::Problem))
 )]

@@ -13,12 +13,14 @@
 //! | `subscription_change` | one change that others may be making too |
 //! | `subscription_shape`, `timestamp` | how it looks in an answer |
 //! | `deliveries`, `delivery_search`, `delivery_shape` | deliveries: the routes, what a search looks for, how they look |
+//! | `delivery_actions` | one delivery: again, or no more |
 //! | `query` | the parameters of a query |
 //! | `json_body`, `etag`, `page`, `cursor` | bodies, versions and pages |
 
 pub(crate) mod batch;
 mod cursor;
 pub(crate) mod deliveries;
+pub(crate) mod delivery_actions;
 mod delivery_documented;
 mod delivery_search;
 mod delivery_shape;

@@ -2,6 +2,7 @@
 
 mod batches;
 mod deliveries;
+mod delivery_actions;
 mod events;
 mod idempotency;
 mod own_subscription;
