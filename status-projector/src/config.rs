@@ -6,6 +6,9 @@ use database::DatabaseSettings;
 use kafka_loop::KafkaSettings;
 use settings::{Environment, SettingError};
 
+/// Days further back have no tables, see [`crate::reading`].
+const MOST_RETENTION_HOURS: u32 = 9_600;
+
 /// The status projector's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -17,6 +20,8 @@ pub struct Config {
     pub linger: Duration,
     /// `HOOKLOG_DRAIN_TIMEOUT`: what a write under way gets after a shutdown was asked for.
     pub drain_timeout: Duration,
+    /// `LOG_RETENTION_HOURS`: days that are wholly older are dropped.
+    pub retention: Duration,
     pub janitor: JanitorConfig,
 }
 
@@ -59,8 +64,18 @@ impl Config {
             batch_records: env.count("HOOKLOG_PROJECTION_BATCH")?,
             linger: env.duration("HOOKLOG_PROJECTION_LINGER")?,
             drain_timeout: env.duration("HOOKLOG_DRAIN_TIMEOUT")?,
+            retention: retention(env)?,
             janitor: JanitorConfig::from_environment(env)?,
         })
+    }
+}
+
+/// No longer than days are made for.
+fn retention(env: &Environment) -> Result<Duration, SettingError> {
+    let hours = u32::try_from(env.count("LOG_RETENTION_HOURS")?).ok();
+    match hours.filter(|hours| *hours <= MOST_RETENTION_HOURS) {
+        Some(hours) => Ok(Duration::from_secs(u64::from(hours) * 3_600)),
+        None => Err(env.invalid("LOG_RETENTION_HOURS", "hours from 1 to 9600")),
     }
 }
 
@@ -78,6 +93,8 @@ mod tests {
         for (name, value) in [
             ("HOOKLOG_PROJECTION_BATCH", "0"),
             ("HOOKLOG_PROJECTION_LINGER", "100"),
+            ("LOG_RETENTION_HOURS", "0"),
+            ("LOG_RETENTION_HOURS", "9601"),
             ("HOOKLOG_JANITOR_INTERVAL", "0s"),
             ("HOOKLOG_WORK_RETENTION", "7"),
             ("HOOKLOG_WORK_LIMIT", "0"),

@@ -18,13 +18,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::civil::Date;
-use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 use kafka_loop::record::Record;
 use pipeline::delivery::REPEAT_SPAN;
 use pipeline::ids::DeliveryId;
 
 use crate::attempt_row::AttemptRow;
+use crate::days::day_of;
 use crate::delivery_row::{DeliveryKey, DeliveryRow};
 use crate::reading::{self, Source};
 
@@ -37,6 +37,8 @@ pub struct Told {
     /// Those of `deliveries` first; within each topic in the order of the records.
     tellings: Vec<(DeliveryRow, Option<AttemptRow>)>,
     rejects: Vec<Reject>,
+    /// How many records told of deliveries whose day is not kept any more.
+    of_dropped_days: u64,
     /// One past each partition's last record.
     pub ends: BTreeMap<PartitionName, i64>,
 }
@@ -71,16 +73,23 @@ pub struct Derived {
 
 impl Told {
     /// Reads records, which are in the order of their offsets within each partition.
+    ///
+    /// What is told of a delivery that was accepted before the day `first_kept` is only counted:
+    /// its day was dropped, or is about to be, and would otherwise be made again for one row.
     pub fn by<'a>(
         records: impl IntoIterator<Item = &'a Record>,
         source: impl Fn(&Record) -> Source,
         now: Timestamp,
+        first_kept: Date,
     ) -> Self {
         let mut told = Self::default();
         let mut by_outcomes = Vec::new();
         for record in records {
             let source = source(record);
             match (reading::read(record, source, now), source) {
+                (Ok((delivery, _)), _) if day_of(delivery.key.accepted_at) < first_kept => {
+                    told.of_dropped_days += 1;
+                }
                 (Ok(telling), Source::Deliveries) => told.tellings.push(telling),
                 (Ok(telling), Source::Outcomes) => by_outcomes.push(telling),
                 (Err(refusal), _) => told.rejects.push(Reject::new(record, refusal.to_string())),
@@ -98,10 +107,15 @@ impl Told {
         Self { rejects: vec![reject], ends, ..Self::default() }
     }
 
+    /// How many records are set aside, and how many are counted and nothing else.
+    pub fn left_out(&self) -> (u64, u64) {
+        (self.rejects.len() as u64, self.of_dropped_days)
+    }
+
     /// The UTC days of the deliveries; a row that is there already may be of another.
     pub fn days(&self) -> impl Iterator<Item = Date> {
         let times = self.tellings.iter().map(|(delivery, _)| delivery.key.accepted_at);
-        times.map(|accepted_at| Offset::UTC.to_datetime(accepted_at).date())
+        times.map(day_of)
     }
 
     /// What to ask for before the rows are made; `None` if no id is derived.
@@ -189,7 +203,7 @@ mod tests {
     }
 
     fn told<'a>(records: impl IntoIterator<Item = &'a Record>) -> Told {
-        Told::by(records, source, NOW.parse().unwrap())
+        Told::by(records, source, NOW.parse().unwrap(), Date::MIN)
     }
 
     /// Of the rows that are there, those that PostgreSQL finds for what was told.
@@ -346,6 +360,24 @@ mod tests {
         );
         assert_eq!(count(&test_story::delivery(1), micro), 2);
         assert_eq!(told(&repeats_in([&test_story::delivery(1)])).derived(), None);
+    }
+
+    #[test]
+    fn what_is_told_of_a_day_that_is_not_kept_is_counted_and_its_partition_moves_on() {
+        let [kept, old] = [0, 3].map(test_story::delivery);
+        let first_kept = day_of(kept.accepted_at);
+        assert!(day_of(old.accepted_at) < first_kept);
+        let records = [
+            test_story::record(DELIVERIES, 0, kept.encode().to_vec()),
+            test_story::record(DELIVERIES, 1, old.encode().to_vec()),
+            test_story::record("outcomes", 0, test_story::failed(&old).encode()),
+        ];
+        let told = Told::by(&records, source, NOW.parse().unwrap(), first_kept);
+        assert_eq!(told.left_out(), (0, 2));
+        assert_eq!(told.ends.values().copied().collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(told.days().collect::<Vec<_>>(), [first_kept]);
+        let rows = told.into_rows(BTreeSet::new());
+        assert_eq!((rows.deliveries.len(), rows.attempts.len(), rows.rejects.len()), (1, 0, 0));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fold::PartitionName;
 use crate::store;
+use crate::watched::Tally;
 
 /// Bytes of records after which a batch is full.
 pub(crate) const BATCH_BYTES: usize = 16 << 20;
@@ -64,6 +65,7 @@ pub(crate) struct Gatherer {
     tickets: Vec<Ticket>,
     bytes: usize,
     first_at: Option<Instant>,
+    tally: Arc<Tally>,
 }
 
 impl Gatherer {
@@ -73,6 +75,7 @@ impl Gatherer {
         pool: Pool,
         runtime: Handle,
         writer: Sender<Batch>,
+        tally: Arc<Tally>,
     ) -> Self {
         Self {
             batch_records,
@@ -86,6 +89,7 @@ impl Gatherer {
             tickets: Vec::new(),
             bytes: 0,
             first_at: None,
+            tally,
         }
     }
 
@@ -110,6 +114,7 @@ impl Gatherer {
         };
         self.bytes = 0;
         self.first_at = None;
+        self.tally.hand_over();
         if let Err(refused) = self.writer.try_send(batch) {
             // The writer has ended, and the loop is about to.
             refused.into_inner().forget();
@@ -153,6 +158,7 @@ impl Role for Gatherer {
 
     fn take(&mut self, record: Record, ticket: Ticket) {
         self.bytes += record.weight();
+        self.tally.gather(record.appended_at_millis);
         self.first_at.get_or_insert_with(Instant::now);
         self.records.push(record);
         self.tickets.push(ticket);
@@ -185,5 +191,6 @@ impl Role for Gatherer {
         if self.records.is_empty() {
             self.first_at = None;
         }
+        self.tally.gathered(self.records.iter().map(|record| record.appended_at_millis));
     }
 }

@@ -16,21 +16,28 @@
 //! | `store` | that transaction |
 //! | `day_partitions` | the tables of the days that occur |
 //! | `writer` | one transaction at a time, until it is written: retries, bisection |
+//! | `days`, `day_keeper` | which days are kept; the tables of the next and of the last ones |
 //! | `gatherer` | the consumer loop's side: offsets to start at, batches |
 //! | `janitor` | what of the work topics nobody needs any more |
 //! | `janitor_task` | one janitor in the installation, a round at a time |
+//! | `lag_task` | how far the projection is behind |
+//! | `watched` | what a projector tells of itself |
 
 pub mod attempt_row;
 mod config;
+mod day_keeper;
 mod day_partitions;
+mod days;
 pub mod delivery_row;
 pub mod fold;
 mod gatherer;
 mod janitor;
 pub mod janitor_task;
+mod lag_task;
 mod projection;
 pub mod reading;
 pub mod store;
+pub mod watched;
 mod writer;
 
 #[cfg(test)]
@@ -38,4 +45,5 @@ mod writer;
 mod test_story;
 
 pub use config::Config;
-pub use projection::run;
+pub use day_keeper::DaysKept;
+pub use projection::{run, run_watched};

@@ -2,20 +2,25 @@
 //! one of them ends.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use kafka_loop::consumer_loop::{self, LoopConfig};
+use kafka_loop::log_end::LogEnds;
 use kafka_loop::topic_setup;
 use role_runtime::ReadyFlag;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::day_keeper::DayKeeper;
 use crate::gatherer::{BATCH_BYTES, Gatherer};
-use crate::janitor_task::{Janitor, WorkKept};
+use crate::janitor_task::Janitor;
+use crate::lag_task::LagTask;
 use crate::store::{self, Conflict};
+use crate::watched::{Tally, Watching, watched};
 use crate::writer::Writer;
 
 /// The role's name in groups and log lines.
@@ -24,6 +29,8 @@ const ROLE: &str = "status-projector";
 const CONFLICT_PAUSE: Duration = Duration::from_millis(500);
 /// Between two tries to reach PostgreSQL at the start.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Between two looks at which days have tables.
+const DAYS_EVERY: Duration = Duration::from_secs(3_600);
 /// Batches that may be in memory: one gathered, one being written, and a margin for the
 /// record that exceeds a batch's bytes.
 const BATCHES_IN_MEMORY: usize = 3;
@@ -41,6 +48,21 @@ pub async fn run(
     ready: ReadyFlag,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let (watching, _) = watched();
+    run_watched(config, watching, ready, shutdown).await
+}
+
+/// The same, told to whoever has the other ends of `watching`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_watched(
+    config: Config,
+    watching: Watching,
+    ready: ReadyFlag,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let Watching { work, days, lag, tally } = watching;
     let pool = database::pool(&config.database)?;
     if !topic_setup::prepare(&config.kafka, &shutdown).await?
         || !postgres_answers(&pool, &shutdown).await
@@ -48,12 +70,27 @@ pub async fn run(
         return Ok(());
     }
     ready.raise();
-    let (kept, _) = watch::channel(WorkKept::default());
-    let janitor = Janitor::new(&config.kafka, config.janitor.clone(), pool.clone(), kept)?;
-    let mut projecting = pin!(project_on(&config, &pool, &shutdown));
+    let janitor = Janitor::new(&config.kafka, config.janitor.clone(), pool.clone(), work)?;
+    let keeper = DayKeeper {
+        pool: pool.clone(),
+        retention: config.retention,
+        every: DAYS_EVERY,
+        kept: days,
+    };
+    let topics = &config.kafka.topics;
+    let lag = LagTask {
+        pool: pool.clone(),
+        ends: LogEnds::new(&config.kafka)?,
+        topics: vec![topics.deliveries(), topics.outcomes()],
+        lag,
+    };
+    let mut projecting = pin!(project_on(&config, &pool, &tally, &shutdown));
+    let beside = Box::pin(async {
+        tokio::join!(janitor.run(&shutdown), keeper.run(&shutdown), lag.run(&shutdown))
+    });
     tokio::select! {
         ended = &mut projecting => return ended,
-        () = janitor.run(&shutdown) => {}
+        ((), (), ()) = beside => {}
     }
     projecting.await
 }
@@ -62,9 +99,10 @@ pub async fn run(
 async fn project_on(
     config: &Config,
     pool: &Pool,
+    tally: &Arc<Tally>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    while let Some(conflict) = project(config, pool, shutdown).await? {
+    while let Some(conflict) = project(config, pool, tally, shutdown).await? {
         // Another projector has these partitions now, or PostgreSQL has lost its last
         // transactions in a crash: its offsets are the truth.
         tracing::warn!(%conflict, "starting again from the offsets in PostgreSQL");
@@ -103,6 +141,7 @@ async fn pause(length: Duration, shutdown: &CancellationToken) -> bool {
 async fn project(
     config: &Config,
     pool: &Pool,
+    tally: &Arc<Tally>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<Conflict>> {
     let topics = &config.kafka.topics;
@@ -116,6 +155,7 @@ async fn project(
         pool.clone(),
         Handle::current(),
         to_writer,
+        Arc::clone(tally),
     );
     let loop_config = LoopConfig {
         name: "projector",
@@ -127,7 +167,7 @@ async fn project(
         drain_timeout: config.drain_timeout,
     };
     let mut looping = pin!(consumer_loop::run(&config.kafka, loop_config, gatherer, stop.clone()));
-    let writer = Writer::new(pool.clone(), topics.outcomes());
+    let writer = Writer::new(pool.clone(), topics.outcomes(), config.retention, Arc::clone(tally));
     let written = tokio::select! {
         // It has drained: what is still being written is left, and read again.
         ended = &mut looping => return ended.map(|()| None),

@@ -12,7 +12,7 @@ use pipeline::outcome::{Call, Kind, Outcome, State};
 use crate::attempt_row::AttemptRow;
 use crate::delivery_row::{Content, DeliveryKey, DeliveryRow, LastCall, Origin, Standing};
 
-/// Deliveries older than this have no day partition made for them.
+/// Deliveries older than this have no day partition made for them, whatever retention is.
 const OLDEST_DAYS: i64 = 400;
 /// Nor have those that claim to be from further ahead than this.
 const FURTHEST_AHEAD_DAYS: i64 = 2;

@@ -102,7 +102,7 @@ pub async fn write(
         None => BTreeSet::new(),
     };
     let rows = told.into_rows(known);
-    attempts::insert(&transaction, &rows.attempts).await?;
+    attempts::insert(&mut transaction, &rows.attempts).await?;
     deliveries::upsert(&transaction, &rows.deliveries).await?;
     rejects::insert(&transaction, &rows.rejects).await?;
     fault_point::crash(CrashPoint::ProjectorBeforeCommit);

@@ -6,6 +6,7 @@
 //! the offsets just past its records, so a crash between two parts repeats nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Pool;
@@ -16,10 +17,12 @@ use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 use crate::day_partitions::DayPartitions;
+use crate::days;
 use crate::fold::{PartitionName, Told};
 use crate::gatherer::Batch;
 use crate::reading::Source;
 use crate::store::{self, Conflict, WriteError};
+use crate::watched::Tally;
 
 /// The first pause after a try that failed; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -32,19 +35,21 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Writer {
     pool: Pool,
     outcomes_topic: String,
+    retention: Duration,
     days: DayPartitions,
+    tally: Arc<Tally>,
 }
 
-/// Why a batch is not written.
-enum Unwritten {
+/// Why a batch is not written, or not all of it.
+pub(crate) enum Unwritten {
     /// The projector stops.
     GivenUp,
     Conflict(Conflict),
 }
 
 impl Writer {
-    pub fn new(pool: Pool, outcomes_topic: String) -> Self {
-        Self { pool, outcomes_topic, days: DayPartitions::default() }
+    pub fn new(pool: Pool, outcomes_topic: String, retention: Duration, tally: Arc<Tally>) -> Self {
+        Self { pool, outcomes_topic, retention, days: DayPartitions::default(), tally }
     }
 
     /// Writes what comes until nobody sends any more. After `stop` no failed try is repeated.
@@ -57,8 +62,10 @@ impl Writer {
         stop: &CancellationToken,
     ) -> Result<(), Conflict> {
         while let Some(mut batch) = batches.recv().await {
-            let expected = std::mem::take(&mut batch.expected);
-            match self.write(&batch.records, expected, stop).await {
+            let mut expected = std::mem::take(&mut batch.expected);
+            let written = self.write(&batch.records, &mut expected, stop).await;
+            self.tally.end_of_write();
+            match written {
                 Ok(()) => batch.finish(),
                 Err(Unwritten::GivenUp) => batch.forget(),
                 Err(Unwritten::Conflict(conflict)) => {
@@ -76,17 +83,21 @@ impl Writer {
         Ok(())
     }
 
-    async fn write(
+    /// Writes records, and moves `positions` on as PostgreSQL does.
+    ///
+    /// # Errors
+    /// See [`Unwritten`]; what was written before counts in `positions`.
+    pub async fn write(
         &mut self,
         records: &[Record],
-        mut expected: BTreeMap<PartitionName, i64>,
+        positions: &mut BTreeMap<PartitionName, i64>,
         stop: &CancellationToken,
     ) -> Result<(), Unwritten> {
         // Parts still to be written, the next one last.
         let mut parts = vec![Part::Records(records)];
         while let Some(part) = parts.pop() {
-            match (self.write_part(&part, &expected, stop).await?, part) {
-                (Ok(ends), _) => expected.extend(ends),
+            match (self.write_part(&part, positions, stop).await?, part) {
+                (Ok(ends), _) => positions.extend(ends),
                 (Err(refusal), Part::Records([record]) | Part::SetAside(record, _)) => {
                     parts.push(set_aside(record, refusal));
                 }
@@ -143,11 +154,13 @@ impl Writer {
         expected: &BTreeMap<PartitionName, i64>,
     ) -> Result<BTreeMap<PartitionName, i64>, WriteError> {
         let mut client = self.pool.get().await.map_err(WriteError::Connect)?;
-        let told = part.read(&self.outcomes_topic);
+        let told = part.read(&self.outcomes_topic, self.retention);
         let ends = told.ends.clone();
+        let (rejected, of_dropped_days) = told.left_out();
         // Whatever goes wrong here says nothing about a row.
         self.days.ensure(&mut client, told.days()).await.map_err(WriteError::Failed)?;
         store::write(&mut client, told, expected).await?;
+        self.tally.count(rejected, of_dropped_days);
         Ok(ends)
     }
 }
@@ -160,9 +173,13 @@ enum Part<'a> {
 }
 
 impl Part<'_> {
-    fn read(&self, outcomes_topic: &str) -> Told {
+    fn read(&self, outcomes_topic: &str, retention: Duration) -> Told {
         match self {
-            Self::Records(records) => Told::by(*records, source(outcomes_topic), Timestamp::now()),
+            Self::Records(records) => {
+                let now = Timestamp::now();
+                let first_kept = days::first_kept(now, retention);
+                Told::by(*records, source(outcomes_topic), now, first_kept)
+            }
             Self::SetAside(record, reason) => Told::of_refused(record, reason.clone()),
         }
     }

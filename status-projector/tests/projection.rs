@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use database::DatabaseSettings;
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use kafka_loop::producer::{Message, Producer};
 use kafka_loop::record::Record;
@@ -666,7 +667,7 @@ fn read(records: &[Record]) -> Told {
         story::DELIVERIES => Source::Deliveries,
         _ => Source::Outcomes,
     };
-    Told::by(records, source, story::NOW.parse().unwrap())
+    Told::by(records, source, story::NOW.parse().unwrap(), Date::MIN)
 }
 
 async fn make_days(sql: &Client, told: &Told) {

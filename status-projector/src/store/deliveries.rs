@@ -85,6 +85,9 @@ pub(super) async fn known(
 
 /// The rows are in the order of their keys: whoever writes some of the same waits, and no two
 /// wait for each other.
+///
+/// As arrays and not by COPY into a table of this session: with batches of 4,000 records the two
+/// were equally fast (`examples/copy_ratio.rs`).
 pub(super) async fn upsert(
     transaction: &Transaction<'_>,
     rows: &BTreeMap<DeliveryKey, DeliveryRow>,
