@@ -1,6 +1,7 @@
 //! Everything that a run knows at its end, as plain data: what the checkers read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -115,6 +116,8 @@ pub struct Commit {
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
+    /// What above the offset is finished, as the commit's metadata says.
+    pub finished: Vec<Range<i64>>,
     pub committed_at_millis: i64,
 }
 
@@ -156,12 +159,12 @@ pub struct OwnEnd {
 }
 
 /// What the faults may have repeated at most.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RepeatBound {
-    /// Times at which a consumer lost what it had in hand.
-    pub losses: usize,
-    /// What one of them may repeat.
-    pub each: usize,
+    /// Calls that consumers had in hand, or had not committed, when they lost them.
+    pub lost: usize,
+    /// Calls of consumers that had lost the record already and could not know.
+    pub belated: usize,
 }
 
 /// All of it.

@@ -2,7 +2,9 @@
 //! the broker's time. Pure.
 //!
 //! The forms are `OffsetCommitKey` and `OffsetCommitValue` of Apache Kafka's group coordinator;
-//! what follows the offset in a value is not needed.
+//! what follows the metadata in a value is not needed.
+
+use pipeline::commit_metadata;
 
 use crate::evidence::Commit;
 
@@ -20,9 +22,24 @@ pub fn read(key: &[u8], value: &[u8], committed_at_millis: i64) -> Option<Commit
     let topic = key.text()?;
     let partition = i32::from_be_bytes(key.take()?);
     let mut value = Reader(value);
-    value.i16()?;
+    let version = value.i16()?;
     let offset = i64::from_be_bytes(value.take()?);
-    Some(Commit { group, topic, partition, offset, committed_at_millis })
+    let metadata = metadata(value, version).unwrap_or_default();
+    let finished = commit_metadata::decode(offset, &metadata);
+    Some(Commit { group, topic, partition, offset, finished, committed_at_millis })
+}
+
+/// From version 3 on it stands behind the leader's epoch, and from 4 on its length is one less
+/// than a varint says (KIP-482).
+fn metadata(mut value: Reader<'_>, version: i16) -> Option<String> {
+    if version >= 3 {
+        value.take::<4>()?;
+    }
+    if version < 4 {
+        return value.text();
+    }
+    let length = value.varint()?.checked_sub(1)?;
+    value.text_of(length)
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -38,8 +55,24 @@ impl Reader<'_> {
         self.take().map(i16::from_be_bytes)
     }
 
+    fn varint(&mut self) -> Option<usize> {
+        let mut number = 0_usize;
+        for shift in (0..28).step_by(7) {
+            let [byte] = self.take()?;
+            number |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
     fn text(&mut self) -> Option<String> {
         let length = usize::try_from(self.i16()?).ok()?;
+        self.text_of(length)
+    }
+
+    fn text_of(&mut self, length: usize) -> Option<String> {
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         String::from_utf8(text.to_vec()).ok()
@@ -62,9 +95,18 @@ mod tests {
 
     #[test]
     fn a_commit_is_read_and_everything_else_passed_over() {
-        let mut value = 3_i16.to_be_bytes().to_vec();
-        value.extend(42_i64.to_be_bytes());
-        value.extend([0; 20]);
+        let text = commit_metadata::encode(42, [44..46, 50..51].into_iter());
+        let length = text.len() as u8;
+        let value_of = |version: i16, length: &[u8]| {
+            let (version, offset) = (version.to_be_bytes(), 42_i64.to_be_bytes());
+            [&version[..], &offset, &[0; 4], length, text.as_bytes(), &[0; 9]].concat()
+        };
+        assert!(length < 127);
+        let value = value_of(3, &[0, length]);
+        for value in [&value, &value_of(4, &[length + 1])] {
+            assert_eq!(read(&key(1), value, 7).unwrap().finished, [44..46, 50..51]);
+        }
+        assert_eq!(read(&key(1), &value_of(9, &[0xff; 9]), 7).unwrap().finished, []);
         let commit = read(&key(1), &value, 7).unwrap();
         assert_eq!((commit.group.as_str(), commit.topic.as_str()), ("g", "topic"));
         assert_eq!((commit.partition, commit.offset, commit.committed_at_millis), (3, 42, 7));

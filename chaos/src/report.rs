@@ -7,7 +7,7 @@ use std::time::Duration;
 use pipeline::outcome::{Kind, State};
 
 use crate::check::{self, Duplicates, Verdict};
-use crate::evidence::{Evidence, Told, end_state};
+use crate::evidence::{Evidence, RepeatBound, Told, end_state};
 use crate::fleet::FleetLog;
 use crate::journal::Pages;
 use crate::storm::Dealt;
@@ -77,16 +77,14 @@ fn counts(text: &mut String, evidence: &Evidence, pages: &Pages) -> std::fmt::Re
         of_kind(Kind::End),
         evidence.calls.len(),
     )?;
-    let Duplicates { calls, deliveries, by_repeated_records } = check::count_duplicates(evidence);
-    let repeats = evidence.repeats;
+    let Duplicates { calls, deliveries, by_repeated_records, of_the_pipeline, belated } =
+        check::count_duplicates(evidence);
+    let RepeatBound { lost: most, belated: most_belated } = evidence.repeats;
     writeln!(
         text,
         "duplicates    {calls} calls too many for {deliveries} deliveries, {by_repeated_records} of \
-         them by repeated records; {} losses of at most {} \
-         allow {}",
-        repeats.losses,
-        repeats.each,
-        repeats.losses * repeats.each
+         them by repeated records ({of_the_pipeline} by the pipeline's own); {most} are allowed; \
+         {belated} calls after the commit, {most_belated} are allowed",
     )
 }
 

@@ -17,7 +17,7 @@ use crate::cast;
 use crate::check::{self, Verdict};
 use crate::client::Client;
 use crate::draw::Draw;
-use crate::evidence::{Evidence, Footprint, RepeatBound};
+use crate::evidence::{Evidence, Footprint};
 use crate::fault::{ProcessName, Role, Timed};
 use crate::fleet::FleetSettings;
 use crate::journal::Journal;
@@ -27,7 +27,7 @@ use crate::rest;
 use crate::schedule::{CALM_BEFORE, Storm, schedule};
 use crate::storm::{self, Dealt};
 use crate::tier_log::TierLog;
-use crate::world::{MAX_IN_FLIGHT, World, program_beside};
+use crate::world::{World, program_beside};
 use crate::{report, story, tables_dump, topics_dump};
 
 /// For a subscription's way through the outbox and the topic to every process.
@@ -43,9 +43,6 @@ const REBUILT: Duration = Duration::from_secs(90);
 const SETTLED: Duration = Duration::from_secs(75);
 /// Between two looks for subscriptions that a 410 has paused.
 const WELCOME: Duration = Duration::from_secs(2);
-/// Deliveries that a consumer finishes from one commit to the next, generously: 100 ms, and the
-/// commit's own way.
-const COMMIT_INTERVAL: usize = 36;
 /// Stories that are written down.
 const STORIES: usize = 20;
 
@@ -131,7 +128,7 @@ pub async fn run(
         subscriptions: api.subscribed(),
         calls: calls.all(),
         unrest: rested.as_ref().err().cloned(),
-        repeats: bound(&dealt),
+        repeats: dealt.repeats,
         ..Evidence::default()
     };
     {
@@ -242,10 +239,6 @@ fn footprints(world: &World, before: &Baseline) -> Footprints {
         Some((member.name.role, member.name.to_string(), *before, member.footprint()?))
     };
     world.regulars().filter_map(both).collect()
-}
-
-fn bound(dealt: &Dealt) -> RepeatBound {
-    RepeatBound { losses: dealt.losses, each: MAX_IN_FLIGHT + COMMIT_INTERVAL }
 }
 
 /// The topics, the tables, and the tables made again.

@@ -7,9 +7,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::Api;
+use crate::evidence::RepeatBound;
 use crate::fault::{Blow, Fault, ProcessName, Role, Store, Timed};
 use crate::fleet::Member;
-use crate::world::{ONE_MORE, World};
+use crate::world::{MAX_IN_FLIGHT, ONE_MORE, World};
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -18,8 +19,8 @@ pub struct Dealt {
     pub kinds: BTreeMap<String, usize>,
     /// Those that came while their victim was away already.
     pub missed: usize,
-    /// How often a consumer may have lost what it had in hand (I7).
-    pub losses: usize,
+    /// What consumers may have repeated (I7).
+    pub repeats: RepeatBound,
 }
 
 /// Deals every fault at its time and waits until the last one is over.
@@ -38,7 +39,9 @@ pub async fn rage(world: &Arc<World>, api: &Arc<Api>, faults: &[Timed]) -> anyho
             let mut dealt = dealt.lock().unwrap_or_else(PoisonError::into_inner);
             if met {
                 *dealt.kinds.entry(timed.fault.kind()).or_default() += 1;
-                dealt.losses += losses(timed.fault);
+                let RepeatBound { lost, belated } = repeats(timed.fault);
+                dealt.repeats.lost += lost;
+                dealt.repeats.belated += belated;
             } else {
                 dealt.missed += 1;
             }
@@ -52,18 +55,37 @@ pub async fn rage(world: &Arc<World>, api: &Arc<Api>, faults: &[Timed]) -> anyho
     Ok(std::mem::take(&mut *dealt.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// How often consumers may lose what they have in hand through a fault: the one that is hit, and
-/// one that hands partitions over when it goes or comes back; all of them when Kafka is away,
-/// for their sessions may end.
-fn losses(fault: Fault) -> usize {
+/// A process that dies, or is frozen for longer than its session: its running calls, and what it
+/// has finished since its last commit (100 ms, and the commit's own way).
+const DEATH: usize = MAX_IN_FLIGHT + 36;
+/// A partition that is handed over in order: calls that run for longer than the grace of a
+/// second. Their lanes are suspect, and suspect lanes hold half of the slots.
+const HANDOVER: usize = MAX_IN_FLIGHT / 2;
+/// Kafka away: no outcome is acknowledged, and calls go on until as many again wait for that.
+const UNACKNOWLEDGED: usize = 2 * MAX_IN_FLIGHT;
+
+/// What consumers may repeat through a fault. Whoever comes or goes makes others hand partitions
+/// over, too.
+fn repeats(fault: Fault) -> RepeatBound {
     let consumers = Role::Consumer.count() + 1;
-    match fault {
-        Fault::Process(ProcessName { role: Role::Consumer, .. }, _)
-        | Fault::Crash(ProcessName { role: Role::Consumer, .. }, ..) => 2,
-        Fault::OneMoreConsumer(_) | Fault::OneConsumerLess(_) => 2,
-        Fault::Everything(_) | Fault::Store(Store::Kafka, _) => consumers,
-        Fault::Process(..) | Fault::Crash(..) | Fault::Store(..) | Fault::Subscription(..) => 0,
-    }
+    let (lost, belated) = match fault {
+        Fault::Process(ProcessName { role: Role::Consumer, .. }, blow) => match blow {
+            Blow::Kill(_) => (DEATH + HANDOVER, 0),
+            Blow::Terminate(_) => (2 * HANDOVER, 0),
+            // When it goes on it does not know for a moment that it has lost everything.
+            Blow::Freeze(_) => (DEATH + HANDOVER, MAX_IN_FLIGHT),
+        },
+        // Terminated first, to be armed.
+        Fault::Crash(ProcessName { role: Role::Consumer, .. }, ..) => (DEATH + 2 * HANDOVER, 0),
+        Fault::OneMoreConsumer(_) | Fault::OneConsumerLess(_) => (2 * HANDOVER, 0),
+        Fault::Everything(_) => (consumers * (DEATH + HANDOVER), 0),
+        // Sessions may end meanwhile, each with its consumer's work in hand.
+        Fault::Store(Store::Kafka, _) => (consumers * UNACKNOWLEDGED, consumers * MAX_IN_FLIGHT),
+        Fault::Process(..) | Fault::Crash(..) | Fault::Store(..) | Fault::Subscription(..) => {
+            (0, 0)
+        }
+    };
+    RepeatBound { lost, belated }
 }
 
 /// False if the victim was away.

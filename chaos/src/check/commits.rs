@@ -103,7 +103,8 @@ fn early(evidence: &Evidence) -> Vec<Violation> {
     violations
 }
 
-fn commits_of(evidence: &Evidence, partition: i32) -> impl Iterator<Item = &Commit> {
+/// The commits of one partition of `deliveries` by its reader.
+pub(super) fn commits_of(evidence: &Evidence, partition: i32) -> impl Iterator<Item = &Commit> {
     let reader = evidence.readers.get(&evidence.deliveries_topic);
     evidence.commits.iter().filter(move |commit| {
         Some(&commit.group) == reader
@@ -196,7 +197,7 @@ mod tests {
         let mut early = test_evidence::exhausted();
         for placed in early.waiting.iter_mut().chain(&mut early.deliveries) {
             if placed.value.release > 0 {
-                placed.appended_at_millis = 1_000_000;
+                placed.appended_at_millis += 1_000_000;
             }
         }
         assert!(check(&early)[0].what.contains("before its effects"));

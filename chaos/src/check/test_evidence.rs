@@ -52,7 +52,8 @@ fn delivery(release: u32) -> Delivery {
     }
 }
 
-fn placed<T>(offset: i64, appended_at_millis: i64, value: T) -> Placed<T> {
+fn placed<T>(offset: i64, after_millis: i64, value: T) -> Placed<T> {
+    let appended_at_millis = START * 1_000 + after_millis;
     Placed { place: Place { partition: 0, offset }, appended_at_millis, value }
 }
 
@@ -137,13 +138,14 @@ pub fn good() -> Evidence {
     }
 }
 
-fn commit(offset: i64, committed_at_millis: i64) -> Commit {
+fn commit(offset: i64, after_millis: i64) -> Commit {
     Commit {
         group: "group".to_owned(),
         topic: "deliveries".to_owned(),
         partition: 0,
         offset,
-        committed_at_millis,
+        finished: Vec::new(),
+        committed_at_millis: START * 1_000 + after_millis,
     }
 }
 
