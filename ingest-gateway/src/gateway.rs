@@ -12,14 +12,17 @@ use kafka_loop::subscription_table::SubscriptionTable;
 use crate::config::{IngestSettings, RequestLimits};
 use crate::cors::CorsOrigins;
 use crate::delivery_lookup::DeliveryLookup;
+use crate::health_store::HealthStore;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::made_anew::OriginalStore;
 use crate::openapi::pages::ApiPages;
 use crate::own_delivery_store::OwnDeliveryStore;
 use crate::own_subscription_store::OwnSubscriptionStore;
+use crate::projection_lag::ProjectionLag;
 use crate::publisher::Publisher;
 use crate::refusal::Refusal;
 use crate::request_body;
+use crate::stats_store::StatsStore;
 use crate::status_store::StatusStore;
 use crate::subscription_changes::SubscriptionChanges;
 use crate::subscription_lookup::SubscriptionLookup;
@@ -50,6 +53,9 @@ pub(crate) struct Gateway {
     pub deliveries: DeliveryLookup,
     /// Deliveries with everything that `/v1` shows.
     pub own_deliveries: OwnDeliveryStore,
+    pub health: HealthStore,
+    pub stats: StatsStore,
+    pub lag: ProjectionLag,
     /// Deliveries as what is made anew of them needs them.
     pub originals: OriginalStore,
     /// What the compacted topic tells, cancellations included.

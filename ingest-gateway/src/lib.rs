@@ -30,6 +30,8 @@
 //! | `subscription_lookup` | subscriptions in memory |
 //! | `status_store`, `delivery_lookup`, `projection_wait`, `standing` | what the projection knows, and whether it is up to date |
 //! | `own_delivery_store` | what `/v1` shows of deliveries |
+//! | `health_store`, `stats_store`, `latency_histogram`, `projection_lag` | how receivers and the installation do |
+//! | `roll_up` | keeps the counts that those rest on up to date |
 //! | `made_anew`, `cancellation_sweep` | deliveries made anew of ones that ended; the end of cancellations |
 //! | `storage`, `refusal` | statements with bounds, and what is answered when nothing else can be |
 
@@ -44,16 +46,19 @@ mod event_type;
 mod front_door;
 mod gateway;
 mod gone_receivers;
+mod health_store;
 mod inbound_signature;
 mod inbound_verifiers;
 mod ingest;
 mod json_fields;
+mod latency_histogram;
 mod made_anew;
 mod openapi;
 mod outbox_relay;
 mod own_delivery_store;
 mod own_subscription;
 mod own_subscription_store;
+mod projection_lag;
 mod projection_wait;
 mod provider_event_type;
 #[cfg(test)]
@@ -62,10 +67,12 @@ mod published_requests;
 mod publisher;
 mod refusal;
 mod request_body;
+mod roll_up;
 mod router;
 mod run;
 mod server;
 mod standing;
+mod stats_store;
 mod status_store;
 mod storage;
 mod subscription_changes;

@@ -55,11 +55,16 @@ impl ProjectionWait {
     /// True once the projection has everything that the topic had when this was called; false
     /// if that is not known within the patience.
     pub(crate) async fn caught_up(&self) -> bool {
+        self.caught_up_within(self.patience).await
+    }
+
+    /// The same with a patience of the caller's own.
+    pub(crate) async fn caught_up_within(&self, patience: Duration) -> bool {
         let (tell, told) = oneshot::channel();
         if self.asks.try_send(tell).is_err() {
             return false;
         }
-        matches!(tokio::time::timeout(self.patience, told).await, Ok(Ok(())))
+        matches!(tokio::time::timeout(patience, told).await, Ok(Ok(())))
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn routes_b() -> Routes<5> {
     ]
 }
 
-pub(crate) fn routes_v1() -> Routes<12> {
+pub(crate) fn routes_v1() -> Routes<15> {
     [
         ("/events", post(v1::events::to_all)),
         ("/subscriptions/{id}/events", post(v1::events::to_one)),
@@ -62,6 +62,9 @@ pub(crate) fn routes_v1() -> Routes<12> {
         ("/subscriptions/{id}/resume", post(v1::subscription_actions::resume)),
         ("/subscriptions/{id}/rotate-secret", post(v1::subscription_actions::rotate_secret)),
         ("/subscriptions/{id}/test", post(v1::subscription_actions::test)),
+        ("/subscriptions/{id}/health", get(v1::health::of_subscription)),
+        ("/health", get(v1::health::list)),
+        ("/stats", get(v1::stats::read)),
         ("/deliveries", get(v1::deliveries::list)),
         ("/deliveries/{id}", get(v1::deliveries::read)),
         ("/deliveries/{id}/retry", post(v1::delivery_actions::retry)),

@@ -21,16 +21,20 @@ use crate::delivery_lookup::DeliveryLookup;
 use crate::front_door::FrontDoor;
 use crate::gateway::{Gate, Gateway};
 use crate::gone_receivers;
+use crate::health_store::HealthStore;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::made_anew::OriginalStore;
 use crate::openapi::pages::ApiPages;
 use crate::outbox_relay::OutboxRelay;
 use crate::own_delivery_store::OwnDeliveryStore;
 use crate::own_subscription_store::OwnSubscriptionStore;
+use crate::projection_lag::ProjectionLag;
 use crate::projection_wait::{ProjectionWait, ProjectionWatch};
 use crate::publisher::Publisher;
+use crate::roll_up::RollUp;
 use crate::router::router;
 use crate::server;
+use crate::stats_store::StatsStore;
 use crate::status_store::StatusStore;
 use crate::storage::Storage;
 use crate::subscription_changes::SubscriptionChanges;
@@ -62,7 +66,8 @@ pub async fn run(
         .with_context(|| format!("bind {listen} (HOOKLOG_LISTEN)"))?;
     let header_read_timeout = config.server.header_read_timeout;
     let kafka = config.kafka.clone();
-    let Parts { gateway, front_door, table, producer, relay, gone, watch, sweep } = parts(config)?;
+    let Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, counts } =
+        parts(config)?;
     let gate = gateway.gate.clone();
 
     // Requests need the background until the last of them has ended, so that it ends later.
@@ -82,6 +87,7 @@ pub async fn run(
     background.spawn(front_door.run(kafka, stop_serving.clone()));
     background.spawn(pause_gone(table.clone(), gone, stop_background.clone()));
     background.spawn(sweep.run(stop_background.clone()));
+    background.spawn(counts.run(stop_background.clone()));
     background.spawn(open(table, gate, ready, relay, stop_background.clone()));
 
     let failed = producer.failed();
@@ -116,6 +122,7 @@ pub(crate) struct Parts {
     gone: SubscriptionChanges,
     watch: ProjectionWatch,
     sweep: CancellationSweep,
+    counts: RollUp,
 }
 
 /// Makes everything; nothing of it needs Kafka or Postgres to be there.
@@ -145,7 +152,11 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         topics.subscriptions(),
         max_delivery_age,
     );
-    let status = StatusStore::new(storage);
+    let health = HealthStore::new(storage.clone());
+    let stats = StatsStore::new(storage.clone());
+    let status = StatusStore::new(storage.clone());
+    let lag = ProjectionLag::new(projection.clone());
+    let counts = RollUp::new(storage, topics.outcomes());
     let publisher = Publisher::new(producer.clone(), topics, ingest.produce_timeout);
     let idempotency =
         IdempotentAnswers::new(ingest.idempotency_window, ingest.idempotency_cache as u64);
@@ -171,12 +182,15 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         own,
         deliveries: DeliveryLookup::new(status.clone(), projection),
         own_deliveries,
+        health,
+        stats,
+        lag,
         originals,
         table: table.clone(),
         status,
         gate: Gate::default(),
     };
-    Ok(Parts { gateway, front_door, table, producer, relay, gone, watch, sweep })
+    Ok(Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, counts })
 }
 
 /// Waits for the topics, then keeps the table up to date.

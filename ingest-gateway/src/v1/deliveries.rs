@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::own_delivery_store::OwnDelivery;
 use crate::v1::cursor::Place;
 use crate::v1::delivery_documented::{
-    InvalidQuery, NoDelivery, PayloadParameter, SearchParameters,
+    NoDelivery, PayloadParameter, SearchParameters,
 };
 use crate::v1::delivery_search;
 use crate::v1::delivery_shape::{DeliveryShape, DeliveryStoryShape};
@@ -20,6 +20,7 @@ use crate::v1::page::PageShape;
 use crate::v1::path::DeliveryPath;
 use crate::v1::problem::Problem;
 use crate::v1::query;
+use crate::v1::read_documented::InvalidQuery;
 
 /// How much of a payload is shown unless all of it is asked for.
 const SHOWN_BYTES: i32 = 64 * 1024;

@@ -53,14 +53,6 @@ pub(crate) struct PayloadParameter {
 
 #[derive(IntoResponses)]
 #[response(
-    status = 400,
-    description = "A parameter of the query is none, or not of its form; `detail` says what is allowed.",
-    content_type = "application/problem+json"
-)]
-pub(crate) struct InvalidQuery(Problem);
-
-#[derive(IntoResponses)]
-#[response(
     status = 404,
     description = "There is no such delivery.",
     content_type = "application/problem+json"

@@ -14,6 +14,7 @@
 //! | `subscription_shape`, `timestamp` | how it looks in an answer |
 //! | `deliveries`, `delivery_search`, `delivery_shape` | deliveries: the routes, what a search looks for, how they look |
 //! | `delivery_actions` | one delivery: again, or no more |
+//! | `health`, `stats` | how receivers do, and the numbers of the installation |
 //! | `query` | the parameters of a query |
 //! | `json_body`, `etag`, `page`, `cursor` | bodies, versions and pages |
 
@@ -29,6 +30,8 @@ mod etag;
 mod event_item;
 mod event_request;
 pub(crate) mod events;
+pub(crate) mod health;
+mod health_shape;
 pub(crate) mod idempotency;
 mod item_splitter;
 mod json_body;
@@ -37,7 +40,10 @@ mod path;
 pub(crate) mod problem;
 mod publish;
 mod query;
+mod read_documented;
 mod signing_keys;
+pub(crate) mod stats;
+mod stats_shape;
 pub(crate) mod subscription_actions;
 mod subscription_change;
 mod subscription_documented;

@@ -79,10 +79,20 @@ impl Page {
         rows: &'a [R],
         place: impl Fn(&R) -> Place,
     ) -> PageShape<T> {
-        let page = &rows[..rows.len().min(self.limit)];
-        let more = rows.len() > page.len();
-        let next_cursor = page.last().filter(|_| more).map(|last| cursor::write(place(last)));
-        PageShape { data: page.iter().map(T::from).collect(), next_cursor }
+        self.shape_with(rows.iter().collect(), |row| place(row), T::from)
+    }
+
+    /// The same, each row in a shape that `shape` makes.
+    pub(crate) fn shape_with<R, T>(
+        &self,
+        mut rows: Vec<R>,
+        place: impl Fn(&R) -> Place,
+        shape: impl Fn(R) -> T,
+    ) -> PageShape<T> {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let next_cursor = rows.last().filter(|_| more).map(|last| cursor::write(place(last)));
+        PageShape { data: rows.into_iter().map(shape).collect(), next_cursor }
     }
 }
 

@@ -13,3 +13,4 @@ mod published_requests;
 mod replay;
 mod running;
 mod v1;
+mod views;

@@ -32,6 +32,9 @@ async fn add_many(postgres: &Client, subscriptions: [Uuid; 2]) {
     postgres.batch_execute(&sql).await.unwrap();
 }
 
+/// Whether a search is to find the delivery of that number.
+type Meant = fn(i32) -> bool;
+
 fn is_dead(n: i32) -> bool {
     n % 10 == 0
 }
@@ -65,7 +68,7 @@ async fn a_walk_through_the_pages_of_any_search_meets_each_delivery_once_newest_
     let postgres = gateway.bed.postgres().await;
     let [a, b] = [Uuid::new_v4(), Uuid::new_v4()];
     add_many(&postgres, [a, b]).await;
-    let searches: [(String, fn(i32) -> bool); 11] = [
+    let searches: [(String, Meant); 11] = [
         (String::new(), |_| true),
         ("&status=dead_lettered".into(), is_dead),
         ("&status=retrying,dead_lettered".into(), |n| is_dead(n) || retries(n)),

@@ -4,6 +4,7 @@ mod batches;
 mod deliveries;
 mod delivery_actions;
 mod events;
+mod health;
 mod idempotency;
 mod own_subscription;
 mod subscription_actions;
