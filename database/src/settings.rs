@@ -55,6 +55,15 @@ impl DatabaseSettings {
         Ok(Self { config, connections })
     }
 
+    /// The same, with names looked up in `schema` and nowhere else; it needs no quotes.
+    #[must_use]
+    pub fn in_schema(&self, schema: &str) -> Self {
+        let mut config = self.config.clone();
+        let given = config.get_options().map(|given| format!("{given} ")).unwrap_or_default();
+        config.options(format!("{given}-c search_path={schema}"));
+        Self { config, connections: self.connections }
+    }
+
     /// How to open a connection of one's own.
     pub fn config(&self) -> &Config {
         &self.config

@@ -2,6 +2,7 @@
 
 mod listen;
 mod migrate;
+mod projection;
 mod receiver;
 mod up;
 
@@ -23,6 +24,9 @@ enum Command {
     Up,
     /// Bring the PostgreSQL schema to this version; safe to repeat.
     Migrate,
+    /// The rows about deliveries: make them anew from the log, compare them.
+    #[command(subcommand)]
+    Projection(projection::Command),
     /// Receive webhooks: print what comes, verify its signature, fail on purpose if asked to.
     Listen(listen::Arguments),
 }
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Up => up::run(),
         Command::Migrate => migrate::run(),
+        Command::Projection(command) => projection::run(command),
         Command::Listen(arguments) => listen::run(arguments),
     }
 }

@@ -5,6 +5,7 @@
 //! - [`producer`]: an idempotent producer whose acknowledgements can be awaited.
 //! - [`subscription_table`]: the compacted configuration topic, kept in memory.
 //! - [`log_trimmer`]: where logs and groups are, and the deletion of old records.
+//! - [`log_reader`]: reads partitions from any offset on.
 //! - [`topic_setup`]: topics are created and checked before a role starts.
 //!
 //! It deliberately decides nothing about deliveries.
@@ -15,6 +16,7 @@ mod commit;
 mod committer;
 pub mod consumer_loop;
 pub mod log_end;
+pub mod log_reader;
 pub mod log_trimmer;
 pub mod producer;
 mod rebalance;

@@ -17,6 +17,8 @@
 //! | `day_partitions` | the tables of the days that occur |
 //! | `writer` | one transaction at a time, until it is written: retries, bisection |
 //! | `days`, `day_keeper` | which days are kept; the tables of the next and of the last ones |
+//! | `rebuild` | the projection made anew from the log, beside the one that is there |
+//! | `checksum` | one number for a projection's rows, to compare two of them |
 //! | `gatherer` | the consumer loop's side: offsets to start at, batches |
 //! | `janitor` | what of the work topics nobody needs any more |
 //! | `janitor_task` | one janitor in the installation, a round at a time |
@@ -24,6 +26,7 @@
 //! | `watched` | what a projector tells of itself |
 
 pub mod attempt_row;
+pub mod checksum;
 mod config;
 mod day_keeper;
 mod day_partitions;
@@ -36,6 +39,7 @@ pub mod janitor_task;
 mod lag_task;
 mod projection;
 pub mod reading;
+pub mod rebuild;
 pub mod store;
 pub mod watched;
 mod writer;

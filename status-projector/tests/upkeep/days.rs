@@ -57,7 +57,7 @@ async fn the_next_days_are_made_and_days_that_are_wholly_too_old_are_dropped() {
     }
     let (mut projector, mut watched) = scene.project();
     eventually_settled(&scene, [-3, -1]).await;
-    let kept = watched.days.wait_for(|days| days.looked_at.is_some()).await.unwrap().clone();
+    let kept = *watched.days.wait_for(|days| days.looked_at.is_some()).await.unwrap();
     assert_eq!(kept.dropped, 6);
     assert_eq!(kept.oldest, Some(today() - 3.days()));
     assert_eq!(kept.newest, Some(today() + 2.days()));
