@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use egress::EgressPolicy;
 use kafka_loop::subscription_table::SubscriptionTable;
+use tokio::sync::Notify;
 
 use crate::config::{IngestSettings, RequestLimits};
 use crate::cors::CorsOrigins;
@@ -16,11 +17,13 @@ use crate::health_store::HealthStore;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::made_anew::OriginalStore;
 use crate::openapi::pages::ApiPages;
+use crate::outcome_tail::OutcomeTail;
 use crate::own_delivery_store::OwnDeliveryStore;
 use crate::own_subscription_store::OwnSubscriptionStore;
 use crate::projection_lag::ProjectionLag;
 use crate::publisher::Publisher;
 use crate::refusal::Refusal;
+use crate::replay::store::ReplayStore;
 use crate::request_body;
 use crate::stats_store::StatsStore;
 use crate::status_store::StatusStore;
@@ -58,6 +61,11 @@ pub(crate) struct Gateway {
     pub lag: ProjectionLag,
     /// Deliveries as what is made anew of them needs them.
     pub originals: OriginalStore,
+    pub replays: ReplayStore,
+    /// Tells the worker of a new replay.
+    pub replay_made: Arc<Notify>,
+    /// Outcomes as they happen.
+    pub outcomes: OutcomeTail,
     /// What the compacted topic tells, cancellations included.
     pub table: SubscriptionTable,
     pub gate: Gate,

@@ -33,6 +33,8 @@
 //! | `health_store`, `stats_store`, `latency_histogram`, `projection_lag` | how receivers and the installation do |
 //! | `roll_up` | keeps the counts that those rest on up to date |
 //! | `made_anew`, `cancellation_sweep` | deliveries made anew of ones that ended; the end of cancellations |
+//! | `replay` | many of them made anew, bit by bit |
+//! | `outcome_tail` | outcomes as they happen |
 //! | `storage`, `refusal` | statements with bounds, and what is answered when nothing else can be |
 
 mod cancellation_sweep;
@@ -55,6 +57,7 @@ mod latency_histogram;
 mod made_anew;
 mod openapi;
 mod outbox_relay;
+mod outcome_tail;
 mod own_delivery_store;
 mod own_subscription;
 mod own_subscription_store;
@@ -66,6 +69,7 @@ mod provider_event_type;
 mod published_requests;
 mod publisher;
 mod refusal;
+mod replay;
 mod request_body;
 mod roll_up;
 mod router;

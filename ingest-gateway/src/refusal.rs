@@ -39,6 +39,12 @@ impl Refusal {
     /// Every process has as many cancellations in memory as it keeps.
     pub(crate) const TOO_MANY_CANCELLED: Self =
         Self::unavailable("Too many deliveries are cancelled at once. Try again later.");
+    /// As many readers follow outcomes as may.
+    pub(crate) const TOO_MANY_READERS: Self =
+        Self::unavailable("Too many follow outcomes at once. Try again.");
+    /// The broker does not say where a topic ends.
+    pub(crate) const BROKER_AWAY: Self =
+        Self::unavailable("The broker is not available. Try again.");
     /// Every try met somebody else's change.
     pub(crate) const CHANGED_BY_OTHERS: Self =
         Self::unavailable("The subscription is being changed by others. Try again.");

@@ -47,7 +47,7 @@ pub(crate) fn routes_b() -> Routes<5> {
     ]
 }
 
-pub(crate) fn routes_v1() -> Routes<15> {
+pub(crate) fn routes_v1() -> Routes<19> {
     [
         ("/events", post(v1::events::to_all)),
         ("/subscriptions/{id}/events", post(v1::events::to_one)),
@@ -69,6 +69,10 @@ pub(crate) fn routes_v1() -> Routes<15> {
         ("/deliveries/{id}", get(v1::deliveries::read)),
         ("/deliveries/{id}/retry", post(v1::delivery_actions::retry)),
         ("/deliveries/{id}/cancel", post(v1::delivery_actions::cancel)),
+        ("/replays", get(v1::replays::list).post(v1::replays::create)),
+        ("/replays/{id}", get(v1::replays::read)),
+        ("/replays/{id}/cancel", post(v1::replays::cancel)),
+        ("/stream", get(v1::stream::stream)),
     ]
 }
 

@@ -26,11 +26,14 @@ use crate::inbound_verifiers::InboundVerifiers;
 use crate::made_anew::OriginalStore;
 use crate::openapi::pages::ApiPages;
 use crate::outbox_relay::OutboxRelay;
+use crate::outcome_tail::OutcomeTail;
 use crate::own_delivery_store::OwnDeliveryStore;
 use crate::own_subscription_store::OwnSubscriptionStore;
 use crate::projection_lag::ProjectionLag;
 use crate::projection_wait::{ProjectionWait, ProjectionWatch};
 use crate::publisher::Publisher;
+use crate::replay::store::ReplayStore;
+use crate::replay::worker::ReplayWorker;
 use crate::roll_up::RollUp;
 use crate::router::router;
 use crate::server;
@@ -66,9 +69,9 @@ pub async fn run(
         .with_context(|| format!("bind {listen} (HOOKLOG_LISTEN)"))?;
     let header_read_timeout = config.server.header_read_timeout;
     let kafka = config.kafka.clone();
-    let Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, counts } =
+    let Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, replays, counts } =
         parts(config)?;
-    let gate = gateway.gate.clone();
+    let (gate, streams_end) = (gateway.gate.clone(), gateway.outcomes.shutdown.clone());
 
     // Requests need the background until the last of them has ended, so that it ends later.
     let stop_serving = shutdown.child_token();
@@ -87,6 +90,7 @@ pub async fn run(
     background.spawn(front_door.run(kafka, stop_serving.clone()));
     background.spawn(pause_gone(table.clone(), gone, stop_background.clone()));
     background.spawn(sweep.run(stop_background.clone()));
+    background.spawn(replays.run(stop_background.clone()));
     background.spawn(counts.run(stop_background.clone()));
     background.spawn(open(table, gate, ready, relay, stop_background.clone()));
 
@@ -100,6 +104,8 @@ pub async fn run(
         Some(ended) = background.join_next() => died(ended),
     };
     stop_serving.cancel();
+    // They would never end by themselves.
+    streams_end.cancel();
     while serving.join_next().await.is_some() {}
     stop_background.cancel();
     let mut rest = Ok(());
@@ -122,6 +128,7 @@ pub(crate) struct Parts {
     gone: SubscriptionChanges,
     watch: ProjectionWatch,
     sweep: CancellationSweep,
+    replays: ReplayWorker,
     counts: RollUp,
 }
 
@@ -146,6 +153,7 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
     let own = OwnSubscriptionStore::new(storage.clone());
     let own_deliveries = OwnDeliveryStore::new(storage.clone());
     let originals = OriginalStore::new(storage.clone());
+    let (replay_store, replay_storage) = (ReplayStore::new(storage.clone()), storage.clone());
     let sweep = CancellationSweep::new(
         table.clone(),
         producer.clone(),
@@ -161,6 +169,15 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
     let idempotency =
         IdempotentAnswers::new(ingest.idempotency_window, ingest.idempotency_cache as u64);
     let lookup = SubscriptionLookup::new(table.clone(), store.clone());
+    let replay_made = Arc::new(Notify::new());
+    let replays = ReplayWorker {
+        storage: replay_storage,
+        publisher: Publisher::new(producer.clone(), topics, ingest.produce_timeout),
+        lookup: lookup.clone(),
+        projection: projection.clone(),
+        max_delivery_age,
+        made: Arc::clone(&replay_made),
+    };
     let front_door = FrontDoor::new(&kafka, table.clone(), lookup.clone())?;
     let changes = |store, own| {
         SubscriptionChanges::new(store, own, table.clone(), Arc::clone(&outbox_filled))
@@ -186,11 +203,14 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         stats,
         lag,
         originals,
+        replays: replay_store,
+        replay_made,
+        outcomes: OutcomeTail::new(kafka.clone()),
         table: table.clone(),
         status,
         gate: Gate::default(),
     };
-    Ok(Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, counts })
+    Ok(Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, replays, counts })
 }
 
 /// Waits for the topics, then keeps the table up to date.

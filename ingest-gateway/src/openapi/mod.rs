@@ -89,6 +89,11 @@ struct ContractB;
         v1::deliveries::read,
         v1::delivery_actions::retry,
         v1::delivery_actions::cancel,
+        v1::replays::list,
+        v1::replays::create,
+        v1::replays::read,
+        v1::replays::cancel,
+        v1::stream::stream,
     ),
     components(schemas(v1::documented::Problem))
 )]

@@ -63,7 +63,11 @@ pub(crate) fn read(query: Option<&str>) -> Result<(Search, Page), Problem> {
     Ok((search, page))
 }
 
-fn states(text: &str) -> Result<Vec<State>, Problem> {
+/// Delivery states as words with commas between.
+///
+/// # Errors
+/// 400: one that is none.
+pub(super) fn states(text: &str) -> Result<Vec<State>, Problem> {
     let mut states = Vec::new();
     for (_, state) in STATES {
         if text.split(',').any(|word| word == state.as_str()) {
@@ -78,11 +82,19 @@ fn states(text: &str) -> Result<Vec<State>, Problem> {
     Err(Problem::invalid_query(format!("status is one or more of {words}, with commas between.")))
 }
 
-fn id(text: &str) -> Result<Uuid, Problem> {
+/// A subscription's id.
+///
+/// # Errors
+/// 400: it is none.
+pub(super) fn id(text: &str) -> Result<Uuid, Problem> {
     text.parse().map_err(|_| Problem::invalid_query("subscription_id is a UUID."))
 }
 
-fn storable_type(text: String) -> Result<String, Problem> {
+/// An event type that a delivery may have.
+///
+/// # Errors
+/// 400: none has it.
+pub(super) fn storable_type(text: String) -> Result<String, Problem> {
     let length = text.chars().count();
     if (1..=event_type::MAX_LENGTH).contains(&length) && !text.contains('\0') {
         return Ok(text);

@@ -15,6 +15,8 @@
 //! | `deliveries`, `delivery_search`, `delivery_shape` | deliveries: the routes, what a search looks for, how they look |
 //! | `delivery_actions` | one delivery: again, or no more |
 //! | `health`, `stats` | how receivers do, and the numbers of the installation |
+//! | `replays`, `replay_request`, `replay_shape` | many of them again: the routes, what is asked for, how it looks |
+//! | `stream` | outcomes as they happen |
 //! | `query` | the parameters of a query |
 //! | `json_body`, `etag`, `page`, `cursor` | bodies, versions and pages |
 
@@ -41,9 +43,14 @@ pub(crate) mod problem;
 mod publish;
 mod query;
 mod read_documented;
+mod replay_request;
+mod replay_shape;
+pub(crate) mod replays;
 mod signing_keys;
 pub(crate) mod stats;
 mod stats_shape;
+pub(crate) mod stream;
+mod stream_documented;
 pub(crate) mod subscription_actions;
 mod subscription_change;
 mod subscription_documented;

@@ -16,6 +16,10 @@ pub(crate) struct SubscriptionPath(pub SubscriptionId);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DeliveryPath(pub DeliveryId);
 
+/// The replay that a path names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReplayPath(pub Uuid);
+
 /// What is no id names no subscription.
 impl<S: Send + Sync> FromRequestParts<S> for SubscriptionPath {
     type Rejection = Problem;
@@ -33,6 +37,15 @@ impl<S: Send + Sync> FromRequestParts<S> for DeliveryPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let id = id(parts, state).await.ok_or_else(Problem::delivery_not_found)?;
         Ok(Self(DeliveryId::from_uuid(id)))
+    }
+}
+
+/// What is no id names no replay.
+impl<S: Send + Sync> FromRequestParts<S> for ReplayPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        id(parts, state).await.map(Self).ok_or_else(Problem::replay_not_found)
     }
 }
 

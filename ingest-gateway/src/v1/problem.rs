@@ -94,6 +94,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "delivery_not_found", detail)
     }
 
+    /// 404, also for an id that is none.
+    pub(crate) fn replay_not_found() -> Self {
+        let detail = "There is no replay with this id.";
+        Self::new(StatusCode::NOT_FOUND, "replay_not_found", detail)
+    }
+
     pub(crate) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
         Self { header: Some(Box::new((name, value))), ..self }
     }

@@ -7,6 +7,8 @@ mod events;
 mod health;
 mod idempotency;
 mod own_subscription;
+mod replays;
+mod stream;
 mod subscription_actions;
 mod subscription_pages;
 mod subscriptions;
