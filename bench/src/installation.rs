@@ -64,9 +64,7 @@ impl Installation {
     }
 
     fn migrate(&self) -> anyhow::Result<()> {
-        let mut command = Command::new(self.program(COMBINED)?);
-        command.arg("migrate").envs(self.settings.iter().cloned());
-        let status = command.status().context("run hooklog migrate")?;
+        let status = self.command(&["migrate"])?.status().context("run hooklog migrate")?;
         if !status.success() {
             bail!("hooklog migrate ended with {status}");
         }
@@ -95,6 +93,16 @@ impl Installation {
         let mut settings = self.settings.clone();
         settings.push(("HOOKLOG_OPS_LISTEN".to_owned(), ops.to_string()));
         RoleProcess::start(name, command, settings, ops, &self.folder)
+    }
+
+    /// The one binary with these arguments, and the run's settings.
+    ///
+    /// # Errors
+    /// The binary is missing.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(self.program(COMBINED)?);
+        command.args(arguments).envs(self.settings.iter().cloned());
+        Ok(command)
     }
 
     /// Starts all roles, in one process or in four, and waits until they are ready.

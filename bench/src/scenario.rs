@@ -4,6 +4,7 @@ mod half_dead;
 mod hot;
 mod hung;
 mod killed;
+mod projection;
 mod roles;
 mod sigterm;
 mod waiting;
@@ -52,6 +53,9 @@ pub enum Scenario {
     Waiting(waiting::Arguments),
     /// The consumer is killed with thousands of finished deliveries behind a slow one.
     Killed(killed::Arguments),
+    /// The projector is killed again and again, then the projection is made anew while it is
+    /// read: are the rows those of the log, and how fast is it?
+    Projection(projection::Arguments),
     /// SIGTERM under load, again and again.
     Sigterm(sigterm::Arguments),
     /// Each role killed ten times under load, then Kafka away, then PostgreSQL.
@@ -70,6 +74,7 @@ impl Scenario {
             Self::Hot(arguments) => hot::run(common, &arguments).await,
             Self::Waiting(arguments) => waiting::run(common, &arguments).await,
             Self::Killed(arguments) => killed::run(common, &arguments).await,
+            Self::Projection(arguments) => projection::run(common, &arguments).await,
             Self::Sigterm(arguments) => sigterm::run(common, &arguments).await,
             Self::Roles(arguments) => roles::run(common, &arguments).await,
         }

@@ -11,6 +11,7 @@ use kafka_loop::KafkaSettings;
 use kafka_loop::producer::{Message, ProduceError, Producer};
 use pipeline::delivery::{Delivery, Wait};
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
+use pipeline::outcome::Outcome;
 use pipeline::subscription::{Options, Subscription};
 use pipeline::tier::Tier;
 use pipeline::topics::Topics;
@@ -102,9 +103,21 @@ impl Source {
         self.write(&self.topics.retries(tier), &delivery(to, body, Some(wait))).await;
     }
 
+    /// Writes a delivery and what has become of it, as the gateway and a consumer would.
+    pub async fn tell(&self, delivery: &Delivery, outcomes: &[Outcome]) {
+        self.write(&self.topics.deliveries(), delivery).await;
+        for outcome in outcomes {
+            self.put(&self.topics.outcomes(), delivery.subscription_id, &outcome.encode()).await;
+        }
+    }
+
     async fn write(&self, topic: &str, delivery: &Delivery) {
-        let (key, value) = (delivery.subscription_id.to_string(), delivery.encode());
-        let message = Message { topic, key: key.as_bytes(), value: &value, headers: &[] };
+        self.put(topic, delivery.subscription_id, &delivery.encode()).await;
+    }
+
+    async fn put(&self, topic: &str, key: SubscriptionId, value: &[u8]) {
+        let key = key.to_string();
+        let message = Message { topic, key: key.as_bytes(), value, headers: &[] };
         let written = loop {
             match self.producer.send(message) {
                 Err(ProduceError::QueueFull) => tokio::time::sleep(TRY_AGAIN).await,
