@@ -2,7 +2,7 @@
 //!
 //! A row has independent parts, and each has its own rule for which telling wins:
 //!
-//! - *content* (payload, content type, what is replayed, the event's type): the first
+//! - *content* (payload, content type, attributes, what is replayed, the event's type): the first
 //!   `deliveries` record; until one is seen, what an outcome says of the event.
 //! - *standing* (state, reason, next attempt): `delivered` before any other terminal state,
 //!   that before any that is not terminal; among terminal ones the first, among the others the
@@ -19,6 +19,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use pipeline::ids::{DeliveryId, MessageId, SubscriptionId};
 use pipeline::outcome::{Reason, State};
+use serde_json::Value;
 
 /// What names a row: the id, and the time whose UTC day is its partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +55,8 @@ pub struct Origin {
 pub struct Content {
     pub content_type: String,
     pub payload: Bytes,
+    /// The CloudEvents attributes, an object of texts; `None` without any.
+    pub attributes: Option<Value>,
     pub replay_of: Option<DeliveryId>,
 }
 

@@ -8,6 +8,7 @@ use jiff::{Timestamp, ToSpan};
 use kafka_loop::record::Record;
 use pipeline::delivery::{DecodeError, Delivery};
 use pipeline::outcome::{Call, Kind, Outcome, State};
+use serde_json::{Map, Value};
 
 use crate::attempt_row::AttemptRow;
 use crate::delivery_row::{Content, DeliveryKey, DeliveryRow, LastCall, Origin, Standing};
@@ -72,12 +73,19 @@ fn of_delivery(delivery: Delivery, now: Timestamp) -> Result<DeliveryRow, Refusa
         content: Some(Content {
             content_type: storable(delivery.content_type),
             payload: delivery.body,
+            attributes: object(delivery.attributes),
             replay_of: delivery.replay_of,
         }),
         standing: Standing::untold(),
         attempts: 0,
         last_call: None,
     })
+}
+
+fn object(attributes: Vec<(String, String)>) -> Option<Value> {
+    let text = |(name, value)| (storable(name), Value::String(storable(value)));
+    let object: Map<String, Value> = attributes.into_iter().map(text).collect();
+    (!object.is_empty()).then_some(Value::Object(object))
 }
 
 fn of_outcome(

@@ -22,6 +22,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use role_runtime::Readiness;
+use serde_json::{Map, Value};
 use status_projector::Config;
 use status_projector::attempt_row::AttemptRow;
 use status_projector::delivery_row::{
@@ -190,6 +191,7 @@ fn delivery_row(row: &Row) -> DeliveryRow {
         content: content_type.map(|content_type| Content {
             content_type,
             payload: Bytes::from(row.get::<_, Vec<u8>>("payload")),
+            attributes: row.get("attributes"),
             replay_of: row.get::<_, Option<Uuid>>("replay_of").map(DeliveryId::from_uuid),
         }),
         standing: Standing {
@@ -208,6 +210,12 @@ fn delivery_row(row: &Row) -> DeliveryRow {
     }
 }
 
+fn attributes_of(delivery: &Delivery) -> Option<Value> {
+    let text = |(name, value): &(String, String)| (name.clone(), Value::from(value.as_str()));
+    let object: Map<String, Value> = delivery.attributes.iter().map(text).collect();
+    (!object.is_empty()).then_some(object.into())
+}
+
 fn delivered_row(delivery: &Delivery) -> DeliveryRow {
     let outcome = story::delivered(&second(delivery));
     DeliveryRow {
@@ -220,6 +228,7 @@ fn delivered_row(delivery: &Delivery) -> DeliveryRow {
         content: Some(Content {
             content_type: delivery.content_type.clone(),
             payload: delivery.body.clone(),
+            attributes: attributes_of(delivery),
             replay_of: delivery.replay_of,
         }),
         standing: Standing {

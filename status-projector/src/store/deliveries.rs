@@ -8,6 +8,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use pipeline::ids::DeliveryId;
 use pipeline::outcome::Reason;
+use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -35,8 +36,15 @@ const CALL_WINS: &str = "\
         OR (later.state = 'delivered', later.last_attempt_at) \
             > (known.state = 'delivered', known.last_attempt_at))";
 
-const CONTENT: [&str; 6] =
-    ["subscription_id", "message_id", "event_type", "content_type", "payload", "replay_of"];
+const CONTENT: [&str; 7] = [
+    "subscription_id",
+    "message_id",
+    "event_type",
+    "content_type",
+    "payload",
+    "replay_of",
+    "attributes",
+];
 const STANDING: [&str; 5] = ["state", "reason", "release", "state_attempt", "next_attempt_at"];
 const CALL: [&str; 3] = ["last_attempt_at", "last_http_status", "last_error"];
 
@@ -56,11 +64,12 @@ static UPSERT_SQL: LazyLock<String> = LazyLock::new(|| {
         "INSERT INTO deliveries AS known ( \
             id, accepted_at, subscription_id, message_id, event_type, content_type, payload, \
             replay_of, state, reason, release, state_attempt, next_attempt_at, attempts, \
-            last_attempt_at, last_http_status, last_error) \
+            last_attempt_at, last_http_status, last_error, attributes) \
         SELECT * FROM UNNEST( \
             $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], \
             $7::bytea[], $8::uuid[], $9::text[], $10::text[], $11::int[], $12::int[], \
-            $13::timestamptz[], $14::int[], $15::timestamptz[], $16::int[], $17::text[]) \
+            $13::timestamptz[], $14::int[], $15::timestamptz[], $16::int[], $17::text[], \
+            $18::jsonb[]) \
         ON CONFLICT (id, accepted_at) DO UPDATE SET {} \
         WHERE ({CONTENT_WINS}) OR ({STANDING_WINS}) OR ({CALL_WINS}) \
             OR later.attempts > known.attempts",
@@ -134,6 +143,9 @@ pub(super) async fn upsert(
                 }),
                 &column::<Option<&str>>(rows, |row| {
                     row.last_call.as_ref().and_then(|call| call.error.as_deref())
+                }),
+                &column::<Option<&Value>>(rows, |row| {
+                    row.content.as_ref().and_then(|content| content.attributes.as_ref())
                 }),
             ],
         )

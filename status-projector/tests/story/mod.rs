@@ -92,7 +92,7 @@ pub fn delivery(id: u128) -> Delivery {
         release: 0,
         wait: None,
         replay_of: (id == 3).then(|| DeliveryId::from_uuid(Uuid::from_u128(77))),
-        attributes: Vec::new(),
+        attributes: vec![("source".into(), "/shop".into()), ("id".into(), "1".into())],
         body: Bytes::from(format!("body of {id}")),
     }
 }
