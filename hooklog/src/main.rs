@@ -1,5 +1,6 @@
 //! The binary that most people run.
 
+mod cli;
 mod listen;
 mod migrate;
 mod projection;
@@ -8,7 +9,7 @@ mod up;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// A durable, log-based event pipeline: events in, signed webhooks out.
 #[derive(Parser)]
@@ -29,6 +30,8 @@ enum Command {
     Projection(projection::Command),
     /// Receive webhooks: print what comes, verify its signature, fail on purpose if asked to.
     Listen(listen::Arguments),
+    #[command(flatten)]
+    Operate(Box<cli::Command>),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +40,6 @@ fn main() -> ExitCode {
         Command::Migrate => migrate::run(),
         Command::Projection(command) => projection::run(command),
         Command::Listen(arguments) => listen::run(arguments),
+        Command::Operate(command) => cli::run(*command, Cli::command()),
     }
 }

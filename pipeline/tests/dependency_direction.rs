@@ -1,6 +1,8 @@
 //! Who may depend on whom, read from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 
 use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand};
 
@@ -65,6 +67,31 @@ fn outbound_http_is_reached_through_egress_alone() {
         .filter(|(_, names)| names.contains("reqwest"))
         .map(|(name, _)| name)
         .collect();
-    // local-stack downloads Kafka and PostgreSQL for developers; no role links it.
-    assert_eq!(users, ["egress", "local-stack"]);
+    // hooklog's operator commands call the one URL that whoever runs them gives, and no receiver:
+    // `hooklog_itself_uses_its_http_client_in_its_command_line_alone`. local-stack downloads Kafka
+    // and PostgreSQL for developers. No role links either.
+    assert_eq!(users, ["egress", "hooklog", "local-stack"]);
+}
+
+#[test]
+fn hooklog_itself_uses_its_http_client_in_its_command_line_alone() {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../hooklog/src");
+    let mut users = BTreeSet::new();
+    let mut folders = vec![PathBuf::from(sources)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("list the sources") {
+            let path = entry.expect("list the sources").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && fs::read_to_string(&path).expect("read a source").contains("reqwest::")
+            {
+                let user = path.strip_prefix(sources).expect("it is below").to_owned();
+                users.insert(user.display().to_string());
+            }
+        }
+    }
+    let builds_a_client = "cli/client.rs";
+    assert!(users.contains(builds_a_client), "{users:?}");
+    assert!(users.iter().all(|user| user.starts_with("cli/")), "{users:?}");
 }

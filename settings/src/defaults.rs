@@ -21,6 +21,10 @@ pub(crate) const DEVELOPMENT_PREFIXES: [&str; 5] = [
     "HOOKLOG_LOCAL_STACK",
 ];
 
+/// `HOOKLOG_` variables of the operator's commands, which may be exported in a shell that starts a
+/// role too.
+pub(crate) const COMMAND_LINE: [&str; 3] = ["HOOKLOG_URL", "HOOKLOG_API_KEY", "HOOKLOG_SECRET"];
+
 pub(crate) fn table() -> BTreeMap<&'static str, &'static str> {
     DEFAULTS_FILE
         .lines()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::defaults::{DEVELOPMENT_PREFIXES, alias_of, table};
+use crate::defaults::{COMMAND_LINE, DEVELOPMENT_PREFIXES, alias_of, table};
 use crate::{SettingError, quantity};
 
 /// The settings in force for this process.
@@ -154,7 +154,8 @@ fn carries_secret(name: &str) -> bool {
 }
 
 fn is_setting(name: &str) -> bool {
-    if DEVELOPMENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+    let is_development = DEVELOPMENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    if is_development || COMMAND_LINE.contains(&name) {
         return false;
     }
     name.starts_with("HOOKLOG_")
@@ -206,6 +207,8 @@ mod tests {
     #[test]
     fn other_peoples_variables_and_the_development_ones_are_left_alone() {
         assert!(given(&[("PATH", "/bin"), ("HOOKLOG_DEV_KAFKA_PORT", "1")]).is_ok());
+        assert!(given(&[("HOOKLOG_URL", "http://a"), ("HOOKLOG_API_KEY", "k")]).is_ok());
+        assert!(given(&[("HOOKLOG_URLS", "http://a")]).is_err());
     }
 
     #[test]

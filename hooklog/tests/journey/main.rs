@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod command_line;
 mod delivery;
 mod faults;
 mod idempotency;
