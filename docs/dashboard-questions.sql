@@ -40,9 +40,8 @@ SELECT subscription_id, target_url, success_rate, consecutive_failures, failing_
     breaker, backlog
 FROM subscription_health WHERE failing ORDER BY failing_since LIMIT 50;
 
--- question: the subscriptions with the lowest success rates, and their latencies
-SELECT subscription_id, target_url, attempts, success_rate, latency_p50_ms, latency_p95_ms,
-    latency_p99_ms
+-- question: the subscriptions with the lowest success rates, and how long their calls take
+SELECT subscription_id, target_url, attempts, success_rate, latency_p95_ms
 FROM subscription_health WHERE attempts > 0 ORDER BY success_rate, subscription_id LIMIT 20;
 
 -- question: the health of one subscription

@@ -5,6 +5,7 @@ mod hot;
 mod hung;
 mod killed;
 mod projection;
+mod reads;
 mod roles;
 mod sigterm;
 mod waiting;
@@ -60,6 +61,8 @@ pub enum Scenario {
     Sigterm(sigterm::Arguments),
     /// Each role killed ten times under load, then Kafka away, then PostgreSQL.
     Roles(roles::Arguments),
+    /// Ten million deliveries: how long does each question of docs/dashboards.md take?
+    Reads(reads::Arguments),
 }
 
 impl Scenario {
@@ -77,6 +80,7 @@ impl Scenario {
             Self::Projection(arguments) => projection::run(common, &arguments).await,
             Self::Sigterm(arguments) => sigterm::run(common, &arguments).await,
             Self::Roles(arguments) => roles::run(common, &arguments).await,
+            Self::Reads(arguments) => reads::run(common, &arguments).await,
         }
     }
 }
