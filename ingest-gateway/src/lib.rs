@@ -9,7 +9,8 @@
 //! without Postgres only configuration and status answer 503. Without the broker an event is
 //! answered 503 within the produce timeout.
 //!
-//! It deliberately calls no receiver and writes no status: the consumer and the projector do.
+//! It deliberately calls no receiver and writes no status: the consumer and the projector do. Of
+//! what they tell it keeps counts.
 //!
 //! | file | concept |
 //! |---|---|

@@ -142,7 +142,7 @@ impl OwnDeliveryStore {
     ) -> Result<Vec<OwnDelivery>, StorageError> {
         let (sql, parameters) = statement(search, &limit);
         let reading = self.storage.reading(BOUND).await?;
-        let rows = reading.query(&sql, &parameters).await?;
+        let rows = reading.query_once(&sql, &parameters).await?;
         reading.end().await?;
         Ok(rows.iter().map(delivery).collect::<Result<_, _>>()?)
     }

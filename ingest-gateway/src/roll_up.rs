@@ -2,20 +2,29 @@
 //! (`roll_up` in `migrations/V5__views.sql`).
 //!
 //! Any number of gateways may do it: PostgreSQL lets one at a time count, and each call counts
-//! once whatever crashes. While nobody does, the counts are old, and nothing is lost.
+//! once whatever crashes. While nobody does, the counts are old, and nothing is lost. Counts of
+//! days whose tables are gone are let go as well.
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::storage::{Storage, StorageError};
 
 const ROLL_UP: &str = "SELECT roll_up($1, $2)";
+/// A day's table says which day it is by its name (`create_delivery_partitions`).
+const TRIM: &str = "\
+    SELECT trim_rollups(min(to_date(substring(day.relname FROM '_y(.*)$'), 'YYYY\"m\"MM\"d\"DD') \
+        ::timestamp AT TIME ZONE 'UTC')) \
+    FROM pg_inherits JOIN pg_class AS day ON day.oid = inhrelid \
+    WHERE inhparent = 'deliveries'::regclass";
 /// Offsets that one statement counts, so that each takes a fraction of its time.
 const BATCH: i64 = 10_000;
 /// Between two rounds once everything is counted, and after PostgreSQL failed.
 const REST: Duration = Duration::from_secs(1);
+/// Between two looks for days that are gone.
+const TRIM_EVERY: Duration = Duration::from_hours(1);
 
 /// The task of this process.
 #[derive(Debug)]
@@ -35,9 +44,10 @@ impl RollUp {
     /// # Errors
     /// None: the result is that of every part of the gateway.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut is_failing = false;
+        let (mut is_failing, mut trimmed_at) = (false, None);
         loop {
-            let Some(counted) = stop.run_until_cancelled(self.batch()).await else { return Ok(()) };
+            let round = self.round(&mut trimmed_at);
+            let Some(counted) = stop.run_until_cancelled(round).await else { return Ok(()) };
             let is_more = counted.as_ref().is_ok_and(|is_more| *is_more);
             match counted {
                 Ok(_) => is_failing = false,
@@ -56,7 +66,11 @@ impl RollUp {
     }
 
     /// Counts some; true if there is more.
-    async fn batch(&self) -> Result<bool, StorageError> {
+    async fn round(&self, trimmed_at: &mut Option<Instant>) -> Result<bool, StorageError> {
+        if trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY) {
+            self.storage.query(TRIM, &[]).await?;
+            *trimmed_at = Some(Instant::now());
+        }
         let rows = self.storage.query(ROLL_UP, &[&self.outcomes, &BATCH]).await?;
         Ok(rows.first().ok_or(StorageError::NoRow)?.try_get(0)?)
     }

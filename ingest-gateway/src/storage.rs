@@ -115,6 +115,18 @@ impl Reading {
         .await
     }
 
+    /// The same for a text of which there may be very many: it is not kept for the next time.
+    ///
+    /// # Errors
+    /// As [`Reading::query`].
+    pub(crate) async fn query_once(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StorageError> {
+        self.within(self.client().query(sql, parameters)).await
+    }
+
     /// Gives the connection back.
     ///
     /// # Errors

@@ -10,9 +10,7 @@ use crate::delivery_lookup::NotFound;
 use crate::gateway::Gateway;
 use crate::own_delivery_store::OwnDelivery;
 use crate::v1::cursor::Place;
-use crate::v1::delivery_documented::{
-    NoDelivery, PayloadParameter, SearchParameters,
-};
+use crate::v1::delivery_documented::{NoDelivery, PayloadParameter, SearchParameters};
 use crate::v1::delivery_search;
 use crate::v1::delivery_shape::{DeliveryShape, DeliveryStoryShape};
 use crate::v1::documented::{Refused, RefusedStatus, TAG};

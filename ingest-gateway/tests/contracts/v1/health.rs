@@ -1,7 +1,8 @@
 //! `GET /v1/subscriptions/{id}/health`, `GET /v1/health` and `GET /v1/stats`.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use test_bed::eventually;
+use test_bed::{TestBed, eventually};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -69,7 +70,7 @@ async fn health_says_since_when_a_receiver_fails_and_what_waits_for_it() {
     let times = "SELECT min(attempted_at) FILTER (WHERE NOT succeeded), max(attempted_at), \
                  max(attempted_at) FILTER (WHERE succeeded) FROM delivery_attempts";
     let row = postgres.query_one(times, &[]).await.unwrap();
-    let time = |index: usize| format!("{:.6}", row.get::<_, jiff::Timestamp>(index));
+    let time = |index: usize| format!("{:.6}", row.get::<_, Timestamp>(index));
     assert!(health["oldest_undelivered_at"].take().is_string());
     assert_eq!(
         health,
@@ -129,7 +130,7 @@ async fn a_receiver_that_works_again_is_closed_and_one_that_never_did_has_failed
     assert_eq!((&health["consecutive_failures"], &health["breaker"]), (&json!(12), &json!("open")));
     assert_eq!(health["last_success_at"], Value::Null);
     let first = postgres.query_one("SELECT min(attempted_at) FROM delivery_attempts", &[]).await;
-    let first = format!("{:.6}", first.unwrap().get::<_, jiff::Timestamp>(0));
+    let first = format!("{:.6}", first.unwrap().get::<_, Timestamp>(0));
     assert_eq!(health["failing_since"], first);
 
     let sql = "INSERT INTO delivery_attempts SELECT outcome_partition, 12, accepted_at, \
@@ -193,5 +194,24 @@ async fn the_numbers_add_up() {
     // Nothing has come through Kafka: the projection has passed it all.
     let lag = gateway.get("/v1/stats").await.json()["projection"]["lag_seconds"].as_f64();
     assert!(lag.is_some_and(|lag| lag < 5.0), "{lag:?}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_counts_of_days_that_are_gone_go_too() {
+    let bed = TestBed::start("v1-trim").await;
+    let postgres = bed.postgres().await;
+    let sql = "SELECT create_delivery_partitions('2026-03-03'), create_delivery_partitions('2026-03-04'); \
+               INSERT INTO delivery_minutes VALUES \
+                   ('2026-03-02T23:59:00Z', 0, 1), ('2026-03-03T00:00:00Z', 0, 1)";
+    postgres.batch_execute(sql).await.unwrap();
+    let gateway = Running::start_in(bed, &[]);
+    let left = eventually(PATIENCE, async || {
+        let sql = "SELECT minute FROM delivery_minutes";
+        let rows = postgres.query(sql, &[]).await.unwrap();
+        (rows.len() < 2).then(|| rows.iter().map(|row| row.get(0)).collect::<Vec<Timestamp>>())
+    })
+    .await;
+    assert_eq!(left, ["2026-03-03T00:00:00Z".parse::<Timestamp>().unwrap()]);
     gateway.stop().await;
 }
