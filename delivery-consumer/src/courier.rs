@@ -20,6 +20,7 @@ use pipeline::topics::Topics;
 
 use crate::Config;
 use crate::decision::{self, CallResult, Decision, Made, Next, Queue, RetryRules};
+use crate::figures::Figures;
 use crate::lanes::Spill;
 use crate::planted;
 use crate::request;
@@ -44,6 +45,7 @@ pub(crate) struct Courier {
     producer: Producer,
     client: EgressClient,
     names: Names,
+    figures: Figures,
 }
 
 /// Topic names, made once.
@@ -59,6 +61,7 @@ impl Courier {
         config: &Config,
         table: SubscriptionTable,
         producer: Producer,
+        figures: Figures,
     ) -> anyhow::Result<Self> {
         let topics = &config.kafka.topics;
         Ok(Self {
@@ -72,7 +75,12 @@ impl Courier {
             config: config.clone(),
             table,
             producer,
+            figures,
         })
+    }
+
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     pub fn table(&self) -> &SubscriptionTable {
@@ -112,18 +120,16 @@ impl Courier {
         let started = Instant::now();
         let result = self.exchange(delivery, subscription, started_at).await;
         fault_point::crash(CrashPoint::ConsumerAfterCall);
-        Made {
-            target_url: subscription.target_url.clone(),
-            started_at,
-            latency: started.elapsed(),
-            result,
-        }
+        let latency = started.elapsed();
+        self.figures.called(&result, latency);
+        Made { target_url: subscription.target_url.clone(), started_at, latency, result }
     }
 
     /// Writes what follows from a call, and finishes the ticket. Of a delivery that is another
     /// process's by now only the call itself is told.
     pub async fn finish_call(&self, work: Work, subscription: &Subscription, made: Made) {
         if !work.ticket.is_current() {
+            self.figures.late_calls.inc();
             let outcome = decision::late(&work.delivery, made);
             if let Err(error) = self.tell(&outcome).await {
                 tracing::warn!(%error, delivery = %work.delivery.id, "a late call is not told");
@@ -170,6 +176,9 @@ impl Courier {
     /// Gives a record up that cannot be read, and finishes its ticket.
     pub async fn bury_poison(&self, record: Record, error: DecodeError, ticket: Ticket) {
         let buried = self.bury(&record, Reason::Poison, error.to_string()).await;
+        if buried.is_ok() {
+            self.figures.dead_letters.count(Reason::Poison.as_str());
+        }
         end(ticket, &record, buried);
     }
 
@@ -236,6 +245,7 @@ impl Courier {
             Ok(())
         };
         tokio::try_join!(outcome, next)?;
+        self.figures.written(decision);
         Ok(())
     }
 

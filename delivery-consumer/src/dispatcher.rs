@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fault_point::Defect;
 use kafka_loop::consumer_loop::Role;
@@ -61,6 +61,8 @@ impl Aside {
 /// taken in. While Kafka is away all that is queued is put aside.
 const MOST_WRITING: usize = 2_048;
 const MOST_ASIDE: usize = 8_192;
+/// Between two looks at how the lanes stand.
+const CENSUS_EVERY: Duration = Duration::from_secs(1);
 
 /// How reports reach the loop's thread.
 struct Reports {
@@ -89,6 +91,7 @@ pub(crate) struct Dispatcher {
     /// Calls that run, or whose outcome is not acknowledged; a crash repeats them.
     unconfirmed: usize,
     max_unconfirmed: usize,
+    next_census_at: Instant,
 }
 
 impl Dispatcher {
@@ -111,6 +114,7 @@ impl Dispatcher {
             unconfirmed: 0,
             // While Kafka is away calls come to an end too, or else every one is repeated.
             max_unconfirmed: in_flight.saturating_mul(2),
+            next_census_at: Instant::now(),
         }
     }
 
@@ -207,6 +211,14 @@ impl Dispatcher {
         });
     }
 
+    fn take_census(&mut self, now: Instant) {
+        if self.next_census_at <= now {
+            self.next_census_at = now + CENSUS_EVERY;
+            let aside = self.aside.len() + self.writing;
+            self.courier.figures().looked(self.lanes.census(now), aside);
+        }
+    }
+
     fn hear(&mut self, now: Instant) {
         while let Ok(report) = self.reports.try_recv() {
             match report {
@@ -258,6 +270,7 @@ impl Role for Dispatcher {
                 delivery = %delivery.id, release = delivery.release,
                 partition = record.partition, offset = record.offset, "a repeat is suppressed"
             );
+            self.courier.figures().repeats.inc();
             return ticket.finish();
         }
         self.take_in(Box::new(Work { record, delivery, ticket }), Instant::now());
@@ -269,6 +282,7 @@ impl Role for Dispatcher {
         self.put_aside();
         self.start_calls(now);
         self.write_aside();
+        self.take_census(now);
         Ok(self.lanes.wake_at())
     }
 

@@ -14,6 +14,7 @@
 //! what is spilled and what is not.
 
 mod breaker;
+mod census;
 mod floor;
 mod lane;
 mod rate;
@@ -28,6 +29,7 @@ use pipeline::outcome::Reason;
 
 use breaker::Pass;
 pub use breaker::{BreakerRules, Verdict};
+pub use census::Census;
 use floor::Floor;
 use lane::{Lane, Queued};
 

@@ -16,12 +16,14 @@
 //! | `lanes` | pure: who is called next, who waits, and what is put aside |
 //! | `dispatcher` | the shell on the loop's thread: records to lanes, lanes to calls |
 //! | `courier` | the shell on the runtime: one delivery's call and its effects |
+//! | `figures` | what the role tells of itself |
 //! | `planted` | what chaos builds may do wrong on purpose |
 
 mod config;
 mod courier;
 mod decision;
 mod dispatcher;
+mod figures;
 mod lanes;
 mod planted;
 mod repeats;
@@ -40,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::config::Config;
 use crate::courier::Courier;
 use crate::dispatcher::Dispatcher;
+use crate::figures::Figures;
 use crate::lanes::Lanes;
 
 const NAME: &str = "delivery-consumer";
@@ -64,9 +67,10 @@ pub async fn run(
     }
     let table = SubscriptionTable::new();
     // Effects that must happen have no deadline: the offset waits for them.
-    let producer = Producer::new(&config.kafka, None)?;
+    let page = ready.page().clone();
+    let producer = Producer::shown(&config.kafka, None, &page, NAME)?;
     let failed = producer.failed();
-    let courier = Courier::new(&config, table.clone(), producer)?;
+    let courier = Courier::new(&config, table.clone(), producer, Figures::new(&page))?;
     let lanes = Lanes::new(config.lanes);
     let dispatcher = Dispatcher::new(courier, lanes, config.lanes.in_flight, Handle::current());
 
@@ -89,6 +93,7 @@ pub async fn run(
             max_unfinished_bytes: config.lanes.bytes + MOST_EFFECT_BYTES,
             recall: repeats::RECALL,
             drain_timeout: config.drain_timeout,
+            page,
         };
         consumer_loop::run(&config.kafka, loop_config, dispatcher, shutdown.clone()).await
     };

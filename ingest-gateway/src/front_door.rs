@@ -17,6 +17,8 @@ use kafka_loop::producer::{Message, ProduceError, Producer};
 use kafka_loop::record::Record;
 use kafka_loop::subscription_table::SubscriptionTable;
 use kafka_loop::{KafkaSettings, Ticket};
+use metrics::registry::{FRONT_DOOR_DELIVERIES, FRONT_DOOR_EVENTS};
+use metrics::{Counter, Page};
 use pipeline::cloud_event::CloudEvent;
 use pipeline::dead_letter::DeadLetter;
 use pipeline::fan_out::{self, Address, EventDigest};
@@ -46,6 +48,10 @@ pub(crate) struct FrontDoor {
     producer: Producer,
     deliveries: String,
     dead_letters: String,
+    page: Page,
+    fanned_out: Counter,
+    buried: Counter,
+    deliveries_made: Counter,
 }
 
 impl FrontDoor {
@@ -53,13 +59,18 @@ impl FrontDoor {
         kafka: &KafkaSettings,
         table: SubscriptionTable,
         lookup: SubscriptionLookup,
+        page: &Page,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             table,
             lookup,
-            producer: Producer::new(kafka, None)?,
+            producer: Producer::shown(kafka, None, page, NAME)?,
             deliveries: kafka.topics.deliveries(),
             dead_letters: kafka.topics.dead_letters(),
+            page: page.clone(),
+            fanned_out: page.counter(&FRONT_DOOR_EVENTS, &["fanned_out"]),
+            buried: page.counter(&FRONT_DOOR_EVENTS, &["buried"]),
+            deliveries_made: page.counter(&FRONT_DOOR_DELIVERIES, &[]),
         })
     }
 
@@ -83,6 +94,7 @@ impl FrontDoor {
             max_unfinished_bytes: MAX_UNFINISHED_BYTES,
             recall: 0,
             drain_timeout: DRAIN,
+            page: self.page.clone(),
         };
         let failed = self.producer.failed();
         let intake = Intake { door: Arc::new(self), runtime: Handle::current() };
@@ -124,6 +136,8 @@ impl FrontDoor {
         let accepted_at = accepted_at.unwrap_or_else(|_| Timestamp::now());
         let writes = subscriptions.iter().map(|to| self.write(&event, digest, to, accepted_at));
         try_join_all(writes).await?;
+        self.fanned_out.inc();
+        self.deliveries_made.inc_by(subscriptions.len() as u64);
         Ok(())
     }
 
@@ -181,7 +195,9 @@ impl FrontDoor {
             value: record.value.as_deref().unwrap_or_default(),
             headers: &headers,
         };
-        self.producer.write(message).await.map(|_| ())
+        self.producer.write(message).await?;
+        self.buried.inc();
+        Ok(())
     }
 }
 

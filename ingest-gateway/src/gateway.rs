@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::config::{IngestSettings, RequestLimits};
 use crate::cors::CorsOrigins;
 use crate::delivery_lookup::DeliveryLookup;
+use crate::figures::Figures;
 use crate::health_store::HealthStore;
 use crate::inbound_verifiers::InboundVerifiers;
 use crate::made_anew::OriginalStore;
@@ -69,6 +70,7 @@ pub(crate) struct Gateway {
     /// What the compacted topic tells, cancellations included.
     pub table: SubscriptionTable,
     pub gate: Gate,
+    pub figures: Figures,
 }
 
 /// Closed until this process knows every subscription, so that none of them is answered 404

@@ -71,6 +71,15 @@ pub(crate) async fn take_in<R>(
     gateway: &Gateway,
     event: Event<'_, impl FnOnce(&[u8]) -> Result<Option<String>, R>>,
 ) -> Result<Decision, NotTaken<R>> {
+    let decision = decide(gateway, event).await?;
+    gateway.figures.decided(&decision);
+    Ok(decision)
+}
+
+async fn decide<R>(
+    gateway: &Gateway,
+    event: Event<'_, impl FnOnce(&[u8]) -> Result<Option<String>, R>>,
+) -> Result<Decision, NotTaken<R>> {
     let Event { subscription, headers, mut body, contract_type } = event;
     let subscription = gateway.lookup.find(subscription).await?;
     let is_verified = subscription.as_ref().is_some_and(|known| known.verification.is_some());

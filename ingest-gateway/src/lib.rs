@@ -36,6 +36,7 @@
 //! | `made_anew`, `cancellation_sweep` | deliveries made anew of ones that ended; the end of cancellations |
 //! | `replay` | many of them made anew, bit by bit |
 //! | `outcome_tail` | outcomes as they happen |
+//! | `figures` | what the gateway tells of itself |
 //! | `storage`, `refusal` | statements with bounds, and what is answered when nothing else can be |
 
 mod cancellation_sweep;
@@ -46,6 +47,7 @@ mod cors;
 mod dashboard;
 mod delivery_lookup;
 mod event_type;
+mod figures;
 mod front_door;
 mod gateway;
 mod gone_receivers;

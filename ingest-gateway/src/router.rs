@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::dashboard;
+use crate::figures::{RequestFigures, hands_over_events, measure};
 use crate::gateway::{Gateway, refuse_until_open};
 use crate::openapi::pages;
 use crate::refusal::{Refusal, no_method, no_route};
@@ -88,9 +89,9 @@ fn routes_of_pages() -> Routes<5> {
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     let at_root = routes_a().into_iter().chain(routes_of_pages());
-    let a = contract::<a::rejection::Rejection>(at_root, &gateway);
-    let v1 = contract::<v1::problem::Problem>(routes_v1(), &gateway);
-    let mut b = contract::<b::rejection::Rejection>(routes_b(), &gateway);
+    let a = contract::<a::rejection::Rejection>(at_root, &gateway, &gateway.figures.a);
+    let v1 = contract::<v1::problem::Problem>(routes_v1(), &gateway, &gateway.figures.v1);
+    let mut b = contract::<b::rejection::Rejection>(routes_b(), &gateway, &gateway.figures.b);
     let own_headers = [&gateway.ingest.signature_header, &gateway.ingest.event_type_header];
     if let Some(cors) = gateway.cors.layer(own_headers.map(|header| header.name.clone())) {
         b = b.layer(cors);
@@ -108,10 +109,15 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
 fn contract<R: From<Refusal> + IntoResponse + 'static>(
     routes: impl IntoIterator<Item = (&'static str, MethodRouter<Arc<Gateway>>)>,
     gateway: &Gateway,
+    figures: &Arc<RequestFigures>,
 ) -> Router<Arc<Gateway>> {
     routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {
+            let methods = match hands_over_events(path) {
+                true => methods.route_layer(from_fn_with_state(Arc::clone(figures), measure)),
+                false => methods,
+            };
             if path == "/" || path.contains("{*") {
                 return router.route(path, methods);
             }

@@ -9,6 +9,7 @@ use kafka_loop::log_end::LogEnds;
 use kafka_loop::producer::Producer;
 use kafka_loop::subscription_table::SubscriptionTable;
 use kafka_loop::topic_setup;
+use metrics::Page;
 use role_runtime::ReadyFlag;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cancellation_sweep::CancellationSweep;
 use crate::config::Config;
 use crate::delivery_lookup::DeliveryLookup;
+use crate::figures::Figures;
 use crate::front_door::FrontDoor;
 use crate::gateway::{Gate, Gateway};
 use crate::gone_receivers;
@@ -70,7 +72,7 @@ pub async fn run(
     let header_read_timeout = config.server.header_read_timeout;
     let kafka = config.kafka.clone();
     let Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, replays, counts } =
-        parts(config)?;
+        parts(config, ready.page())?;
     let (gate, streams_end) = (gateway.gate.clone(), gateway.outcomes.shutdown.clone());
 
     // Requests need the background until the last of them has ended, so that it ends later.
@@ -133,11 +135,11 @@ pub(crate) struct Parts {
 }
 
 /// Makes everything; nothing of it needs Kafka or Postgres to be there.
-pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
+pub(crate) fn parts(config: Config, page: &Page) -> anyhow::Result<Parts> {
     let Config { server, ingest, cors, kafka, database, egress, max_delivery_age, status_wait } =
         config;
     let topics = &kafka.topics;
-    let producer = Producer::new(&kafka, Some(ingest.produce_timeout))?;
+    let producer = Producer::shown(&kafka, Some(ingest.produce_timeout), page, "ingest-gateway")?;
     let storage = Storage::new(database::pool(&database)?);
     let outbox_filled = Arc::new(Notify::new());
     let relay = OutboxRelay::new(
@@ -178,7 +180,7 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         max_delivery_age,
         made: Arc::clone(&replay_made),
     };
-    let front_door = FrontDoor::new(&kafka, table.clone(), lookup.clone())?;
+    let front_door = FrontDoor::new(&kafka, table.clone(), lookup.clone(), page)?;
     let changes = |store, own| {
         SubscriptionChanges::new(store, own, table.clone(), Arc::clone(&outbox_filled))
     };
@@ -209,6 +211,7 @@ pub(crate) fn parts(config: Config) -> anyhow::Result<Parts> {
         table: table.clone(),
         status,
         gate: Gate::default(),
+        figures: Figures::new(page),
     };
     Ok(Parts { gateway, front_door, table, producer, relay, gone, watch, sweep, replays, counts })
 }

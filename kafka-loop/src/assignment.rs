@@ -13,6 +13,7 @@ use rdkafka::error::KafkaResult;
 
 use crate::PartitionKey;
 use crate::commit::{self, Commit, Commits};
+use crate::consumer_loop::ages::Ages;
 use crate::rebalance::Callbacks;
 use crate::ticket::{Ended, Ending};
 
@@ -30,6 +31,9 @@ pub(crate) struct Assigned {
     /// Whether the role keeps the offset itself. Then the group's only shows the lag.
     pub own_offset: bool,
     pub commits: Commits,
+    pub ages: Ages,
+    /// Where the log ends, as a broker has said last; `None` until it has.
+    pub end: Option<i64>,
     /// Shared with the partition's tickets: false once it is given up.
     pub current: Arc<AtomicBool>,
 }
@@ -106,6 +110,10 @@ impl Assignment {
 
     pub fn iter(&self) -> impl Iterator<Item = &Assigned> {
         self.partitions.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Assigned> {
+        self.partitions.iter_mut()
     }
 
     /// The keys of the named partitions.

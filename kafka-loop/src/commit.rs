@@ -75,6 +75,11 @@ impl Commits {
         Self { known, under_way: None, changed: false }
     }
 
+    /// What the group's commit is known to be.
+    pub fn committed(&self) -> i64 {
+        self.known.offset
+    }
+
     /// The ledger has changed.
     pub fn note_change(&mut self) {
         self.changed = true;

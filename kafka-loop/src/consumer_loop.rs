@@ -11,6 +11,8 @@
 //! what is prefetched. Intake stops while [`LoopConfig::max_unfinished`] records or
 //! [`LoopConfig::max_unfinished_bytes`] bytes are under way; the main queue is served always.
 
+pub(crate) mod ages;
+mod figures;
 mod handover;
 
 use std::collections::HashMap;
@@ -29,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assignment::Assignment;
 use crate::committer::Committer;
+use crate::consumer_loop::figures::Figures;
 use crate::rebalance::{Callbacks, Change};
 use crate::recall::Recall;
 use crate::record::Record;
@@ -80,6 +83,7 @@ struct ConsumerLoop<R> {
     next_commit_at: Instant,
     topic_names: HashMap<String, Arc<str>>,
     first_partition: usize,
+    figures: Figures,
 }
 
 impl<R: Role> ConsumerLoop<R> {
@@ -90,6 +94,7 @@ impl<R: Role> ConsumerLoop<R> {
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let consumer: BaseConsumer<Callbacks> = client::consumer(kafka, &config.group)
+            .set("statistics.interval.ms", figures::LOG_ENDS_EVERY_MS)
             .create_with_context(Callbacks::default())
             .context("create consumer")?;
         let names: Vec<&str> = config.topics.iter().map(String::as_str).collect();
@@ -98,6 +103,7 @@ impl<R: Role> ConsumerLoop<R> {
         let committer = Committer::start(Arc::clone(&consumer), thread::current())?;
         let (sender, endings) = channel();
         Ok(Self {
+            figures: Figures::new(&config),
             topic_names: config.topics.iter().map(|t| (t.clone(), Arc::from(t.as_str()))).collect(),
             config,
             role,
@@ -121,6 +127,7 @@ impl<R: Role> ConsumerLoop<R> {
             self.enter_endings()?;
             let wanted = self.role.turn(Instant::now())?;
             self.commit_if_due()?;
+            self.figures.look_if_due(&mut self.assignment, self.consumer.context());
             if !took && !heard {
                 self.wait(wanted);
             }
@@ -222,6 +229,7 @@ impl<R: Role> ConsumerLoop<R> {
         }
         let record = Record::copied(Arc::clone(&assigned.topic), &message);
         drop(message);
+        assigned.ages.note(record.offset, record.appended_at_millis);
         let weight = record.weight();
         let current = Arc::clone(&assigned.current);
         self.assignment.unfinished += 1;
@@ -274,6 +282,7 @@ impl<R: Role> ConsumerLoop<R> {
     fn hear_commit(&mut self, patience: Duration) -> anyhow::Result<()> {
         if let Some(answer) = self.committer.answer(patience)? {
             if let Err(error) = &answer {
+                self.figures.commit_failures.inc();
                 tracing::debug!(%error, "a commit was refused; the next one repeats it");
                 if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetMetadataTooLarge) {
                     tracing::warn!(

@@ -3,12 +3,16 @@
 //! A record is written when all in-sync replicas have it (acks=all, idempotent). What becomes
 //! of it is told once, to whoever awaits it.
 
+mod figures;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use figures::Figures;
+use metrics::Page;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -72,8 +76,15 @@ impl fmt::Debug for Producer {
 /// Who is told what became of a record.
 type Answer = oneshot::Sender<Result<Written, ProduceError>>;
 
+/// A record that was sent, as librdkafka gives it back with the answer.
+struct Waiting {
+    answer: Answer,
+    sent_at: Instant,
+}
+
 struct Acknowledgements {
     failed: CancellationToken,
+    figures: Figures,
 }
 
 impl ClientContext for Acknowledgements {
@@ -92,15 +103,23 @@ impl ClientContext for Acknowledgements {
 }
 
 impl ProducerContext for Acknowledgements {
-    type DeliveryOpaque = Box<Answer>;
+    type DeliveryOpaque = Box<Waiting>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Answer>) {
-        let answer = match result {
-            Ok(message) => Ok(Written { partition: message.partition(), offset: message.offset() }),
-            Err((error, _)) => Err(classify(error.clone())),
+    fn delivery(&self, result: &DeliveryResult<'_>, waiting: Box<Waiting>) {
+        let (answer, message) = match result {
+            Ok(message) => {
+                let place = Written { partition: message.partition(), offset: message.offset() };
+                (Ok(place), message)
+            }
+            Err((error, message)) => (Err(classify(error.clone())), message),
         };
+        self.figures.left(message.key_len() + message.payload_len());
+        match &answer {
+            Ok(_) => self.figures.seconds.observe(waiting.sent_at.elapsed().as_secs_f64()),
+            Err(error) => self.figures.failed(error),
+        }
         // Nobody waits any more when the request was cancelled.
-        let _ = waiting.send(answer);
+        let _ = waiting.answer.send(answer);
     }
 }
 
@@ -122,11 +141,12 @@ fn classify(error: KafkaError) -> ProduceError {
     }
 }
 
-type ToSend<'a> = BaseRecord<'a, [u8], [u8], Box<Answer>>;
+type ToSend<'a> = BaseRecord<'a, [u8], [u8], Box<Waiting>>;
 
 /// A record without a value yet.
-fn record<'a>(topic: &'a str, key: &'a [u8], tell: Answer) -> ToSend<'a> {
-    BaseRecord::with_opaque_to(topic, Box::new(tell)).key(key)
+fn record<'a>(topic: &'a str, key: &'a [u8], answer: Answer) -> ToSend<'a> {
+    let waiting = Waiting { answer, sent_at: Instant::now() };
+    BaseRecord::with_opaque_to(topic, Box::new(waiting)).key(key)
 }
 
 impl Producer {
@@ -136,7 +156,21 @@ impl Producer {
     /// # Errors
     /// Settings that librdkafka refuses.
     pub fn new(kafka: &KafkaSettings, timeout: Option<Duration>) -> anyhow::Result<Self> {
-        let context = Acknowledgements { failed: CancellationToken::new() };
+        Self::shown(kafka, timeout, &Page::default(), "unnamed")
+    }
+
+    /// The same, and shows its figures under `name`.
+    ///
+    /// # Errors
+    /// As [`Producer::new`].
+    pub fn shown(
+        kafka: &KafkaSettings,
+        timeout: Option<Duration>,
+        page: &Page,
+        name: &str,
+    ) -> anyhow::Result<Self> {
+        let figures = Figures::new(page, name);
+        let context = Acknowledgements { failed: CancellationToken::new(), figures };
         let inner = client::producer(kafka, timeout)
             .create_with_context(context)
             .context("create producer")?;
@@ -181,7 +215,16 @@ impl Producer {
         record: ToSend<'_>,
         told: oneshot::Receiver<Result<Written, ProduceError>>,
     ) -> Result<impl Future<Output = Result<Written, ProduceError>> + use<>, ProduceError> {
-        self.inner.send(record).map_err(|(error, _)| classify(error))?;
+        let figures = &self.inner.context().figures;
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.payload.map_or(0, <[u8]>::len);
+        // Before it is sent: the answer may come at once.
+        figures.entered(bytes);
+        self.inner.send(record).map_err(|(error, _)| {
+            figures.left(bytes);
+            let error = classify(error);
+            figures.failed(&error);
+            error
+        })?;
         Ok(async move {
             let gone = |_| ProduceError::Unacknowledged(KafkaError::Canceled);
             told.await.map_err(gone).flatten()

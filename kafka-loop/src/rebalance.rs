@@ -3,7 +3,7 @@
 //! From the moment a rebalance event is raised until the loop calls `incremental_assign` or
 //! `incremental_unassign`, librdkafka has all partitions of this member paused.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, TopicPartitionList};
+use rdkafka::{ClientContext, Statistics, TopicPartitionList};
 
 use crate::client;
 
@@ -22,16 +22,25 @@ pub(crate) enum Change {
     Revoked(TopicPartitionList),
 }
 
+/// Where the partitions of a topic end.
+pub(crate) type Ends = HashMap<String, HashMap<i32, i64>>;
+
 /// What the callbacks leave for the loop.
 #[derive(Debug, Default)]
 pub(crate) struct Callbacks {
     changes: Mutex<VecDeque<Change>>,
+    ends: Mutex<Option<Ends>>,
     closing: AtomicBool,
 }
 
 impl Callbacks {
     pub(crate) fn next_change(&self) -> Option<Change> {
         lock(&self.changes).pop_front()
+    }
+
+    /// The ends that were told since this was last asked.
+    pub(crate) fn take_ends(&self) -> Option<Ends> {
+        lock(&self.ends).take()
     }
 
     /// From now on nobody serves changes: revocations are carried out in the callback, so that
@@ -52,6 +61,16 @@ impl ClientContext for Callbacks {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log(level, facility, message);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let known = |(partition, told): (i32, rdkafka::statistics::Partition)| {
+            (told.hi_offset >= 0).then_some((partition, told.hi_offset))
+        };
+        let topics = statistics.topics.into_iter();
+        let ends = topics
+            .map(|(name, topic)| (name, topic.partitions.into_iter().filter_map(known).collect()));
+        *lock(&self.ends) = Some(ends.collect());
     }
 }
 

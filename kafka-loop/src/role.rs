@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use metrics::Page;
 use tokio_util::sync::CancellationToken;
 
 use crate::record::Record;
@@ -21,6 +22,8 @@ pub struct LoopConfig {
     pub recall: u32,
     /// How long running records may go on after a shutdown was asked for.
     pub drain_timeout: Duration,
+    /// Where the loop shows its figures, under its name.
+    pub page: Page,
 }
 
 /// A role's decisions, made on the loop's thread. Nothing here may block for long: a rebalance

@@ -25,4 +25,4 @@ pub mod registry;
 
 pub use documentation::markdown;
 pub use family::{Family, Kind, Label, Section, Values};
-pub use page::{CONTENT_TYPE, Counter, Gauge, Histogram, Page, SecondsGauge};
+pub use page::{CONTENT_TYPE, Counter, Counters, Gauge, Histogram, Page, SecondsGauge};

@@ -20,6 +20,19 @@ pub type SecondsGauge = prometheus::Gauge;
 /// Of seconds.
 pub type Histogram = prometheus::Histogram;
 
+/// A counter for each value of a label, made once.
+#[derive(Debug, Clone)]
+pub struct Counters(Vec<(&'static str, Counter)>);
+
+impl Counters {
+    /// Counts one, if the registry has the value. Looks through a short list, in its order.
+    pub fn count(&self, value: &str) {
+        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == value) {
+            counter.inc();
+        }
+    }
+}
+
 /// The metrics of one process. Clones are the same page.
 #[derive(Clone, Default)]
 pub struct Page {
@@ -82,16 +95,12 @@ impl Page {
         vec.with_label_values(values)
     }
 
-    /// One counter for each value of the family's last label, in the registry's order. `values`
-    /// are those of the labels before it.
+    /// One counter for each value of the family's last label. `values` are those of the labels
+    /// before it.
     ///
     /// # Panics
     /// As [`Page::counter`], and if that label's values are not a closed list.
-    pub fn counters(
-        &self,
-        family: &Family,
-        values: &[&'static str],
-    ) -> Vec<(&'static str, Counter)> {
+    pub fn counters(&self, family: &Family, values: &[&'static str]) -> Counters {
         let last = family.labels.last().map(|label| label.values);
         let Some(Values::Closed(words)) = last else { panic!("{MISMATCH}") };
         let of = |word: &&'static str| {
@@ -99,10 +108,11 @@ impl Page {
             values.push(word);
             (*word, self.counter(family, &values))
         };
-        words.iter().map(of).collect()
+        Counters(words.iter().map(of).collect())
     }
 
-    /// `look` sets handles each time before the page is read. It must be quick: the reader waits.
+    /// `look` sets handles each time before the page is read. It must be quick, for the reader
+    /// waits, and must not ask the page for anything.
     pub fn before_reading(&self, look: impl Fn() + Send + 'static) {
         self.locked().looks.push(Box::new(look));
     }
@@ -187,7 +197,7 @@ mod tests {
         let page = Page::default();
         page.counter(&CALLS, &["2xx"]).inc();
         let _ = page.counter(&CALLS, &["5xx"]);
-        page.clone().gauge(&LANES, &["all"]).set(3);
+        page.gauge(&LANES, &["all"]).set(3);
         page.histogram(&CALL_SECONDS, &[]).observe(0.004);
         let text = page.text().unwrap();
         for line in [
@@ -228,10 +238,13 @@ mod tests {
 
     #[test]
     fn counters_are_made_for_each_value_of_the_last_label() {
-        let made = Page::default().counters(&registry::INGEST_REQUESTS, &["a"]);
-        let words: Vec<_> = made.iter().map(|(word, _)| *word).collect();
-        assert_eq!(words[0], "accepted");
-        assert_eq!(words.len(), 7);
+        let page = Page::default();
+        let made = page.counters(&registry::INGEST_REQUESTS, &["a"]);
+        made.count("rejected");
+        made.count("what nobody knows");
+        let count = |answer| page.counter(&registry::INGEST_REQUESTS, &["a", answer]).get();
+        assert_eq!(["accepted", "rejected", "failed"].map(count), [0, 1, 0]);
+        assert_eq!(made.0.len(), 7);
     }
 
     #[cfg(target_os = "linux")]

@@ -22,12 +22,16 @@ const ROLE: Label = Label::closed(
 );
 const VERSION: Label = Label::named("version", "hooklog's version", 1);
 const TOPIC: Label = Label::named("topic", "a topic's whole name", 40);
-const LOOP: Label =
-    Label::closed("loop", &["front-door", "delivery-consumer", "retry-scheduler", "projector"]);
+const LOOP: Label = Label::named(
+    "loop",
+    "who reads: `front-door`, `delivery-consumer`, `retry-scheduler` or `projector`",
+    4,
+);
 const CHANGE: Label = Label::closed("change", &["assigned", "revoked"]);
-const PRODUCER: Label = Label::closed(
+const PRODUCER: Label = Label::named(
     "producer",
-    &["ingest-gateway", "front-door", "delivery-consumer", "retry-scheduler"],
+    "who writes: `ingest-gateway`, `front-door`, `delivery-consumer` or `retry-scheduler`",
+    4,
 );
 const PRODUCE_FAILURE: Label =
     Label::closed("reason", &["queue_full", "no_topic", "unacknowledged", "refused"]);
@@ -110,7 +114,7 @@ registry! {
         INGEST_SECONDS = QUICK, "hooklog_ingest_request_seconds", [CONTRACT],
             "From the head of such a request to the head of its answer.";
         EVENTS = Counter, "hooklog_events_total", [EVENT_END],
-            "Events that were in order, over HTTP: written to the log, or filtered, which is answered 202 and written nowhere. An event for all subscriptions is accepted whoever wants it.";
+            "Events that were in order, over HTTP: written to the log, or filtered and written nowhere. An event for all subscriptions is accepted whoever wants it.";
         FRONT_DOOR_EVENTS = Counter, "hooklog_front_door_events_total", [FRONT_DOOR_END],
             "Records of `events` that the front door is done with: fanned out, or buried in `dead-letters` since they are no event.";
         FRONT_DOOR_DELIVERIES = Counter, "hooklog_front_door_deliveries_total", [],
@@ -189,16 +193,16 @@ registry! {
             "Records that told of a delivery whose day is beyond retention.";
         PROJECTION_LAG = Gauge, "hooklog_projection_lag_records", [TOPIC],
             "From the offset in PostgreSQL to the end of the log, over the whole installation; every process with a projector tells the same.";
-        PROJECTION_LOOKED = SecondsGauge, "hooklog_projection_lag_age_seconds", [],
-            "Since the lag was looked at; it stays as it was while a store is away.";
+        PROJECTION_LOOKED = SecondsGauge, "hooklog_projection_lag_looked_timestamp_seconds", [],
+            "When the lag was looked at, since the Unix epoch; while a store is away the lag stays as it was then. 0 before the first look.";
         OLDEST_UNPROJECTED = SecondsGauge, "hooklog_projection_oldest_unprojected_seconds", [],
             "Since the broker appended the oldest record that this process has read and not projected; 0 if there is none.";
         WORK_KEPT = Gauge, "hooklog_work_kept_records", [TOPIC],
-            "Records of a work topic that the janitor has kept; only from the process whose janitor works.";
+            "Records of a work topic that the janitor has kept; 0 in a process whose janitor waits for another one's lock.";
         OVERTAKEN = Gauge, "hooklog_work_overtaken_partitions", [TOPIC],
             "The janitor's alarm: partitions where a reader's position is below the start of the log, so that records may have been lost.";
-        JANITOR_LOOKED = SecondsGauge, "hooklog_janitor_round_age_seconds", [],
-            "Since the last round of the janitor; only from the process whose janitor works.";
+        JANITOR_LOOKED = SecondsGauge, "hooklog_janitor_last_round_timestamp_seconds", [],
+            "When the janitor's last round ended, since the Unix epoch; 0 in a process whose janitor waits for another one's lock.";
     }
 }
 

@@ -15,10 +15,12 @@
 //! | `config` | what can be set |
 //! | `hold` | pure: until when a record is held, and where it goes then |
 //! | `pace` | pure: how fast a partition may be released |
+//! | `figures` | what the role tells of itself |
 //! | `scheduler` | the shell: heads, their instants, and the produce |
 //! | `simulation` | tests: every delay, from its decision to its release |
 
 mod config;
+mod figures;
 mod hold;
 mod pace;
 mod scheduler;
@@ -34,6 +36,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::config::Config;
+use crate::figures::Figures;
 use crate::scheduler::Scheduler;
 
 const NAME: &str = "retry-scheduler";
@@ -56,7 +59,8 @@ pub async fn run(
         return Ok(());
     }
     // A release must happen: its acknowledgement has no deadline, and the offset waits for it.
-    let producer = Producer::new(&config.kafka, None)?;
+    let page = ready.page();
+    let producer = Producer::shown(&config.kafka, None, page, NAME)?;
     let failed = producer.failed();
     let topics = &config.kafka.topics;
     let retries = topics.tiers().iter().map(|tier| topics.retries(tier));
@@ -69,9 +73,11 @@ pub async fn run(
         max_unfinished_bytes: MAX_UNFINISHED_BYTES,
         recall: 0,
         drain_timeout: config.drain_timeout,
+        page: page.clone(),
     };
+    let figures = Figures::new(page, topics);
     let scheduler =
-        Scheduler::new(topics.clone(), config.release_rate, producer, Handle::current());
+        Scheduler::new(topics.clone(), config.release_rate, producer, figures, Handle::current());
     ready.raise();
     tokio::select! {
         ended = consumer_loop::run(&config.kafka, loop_config, scheduler, shutdown) => ended,

@@ -15,6 +15,7 @@ use pipeline::tier::Tier;
 use pipeline::topics::Topics;
 use tokio::runtime::Handle;
 
+use crate::figures::{Figures, QueueFigures};
 use crate::hold::{after_tier, remaining};
 use crate::pace::Pace;
 
@@ -23,6 +24,15 @@ use crate::pace::Pace;
 struct Place {
     tier: Tier,
     spill: bool,
+}
+
+/// Where a record goes next.
+struct Destination {
+    topic: String,
+    /// Into `deliveries`, and not into another tier.
+    is_release: bool,
+    due_at: Option<Timestamp>,
+    figures: QueueFigures,
 }
 
 /// A partition's head, waiting.
@@ -38,13 +48,20 @@ pub(crate) struct Scheduler {
     places: HashMap<String, Place>,
     release_rate: usize,
     producer: Producer,
+    figures: Figures,
     runtime: Handle,
     heads: HashMap<PartitionKey, Held>,
     paces: HashMap<PartitionKey, Pace>,
 }
 
 impl Scheduler {
-    pub fn new(topics: Topics, release_rate: usize, producer: Producer, runtime: Handle) -> Self {
+    pub fn new(
+        topics: Topics,
+        release_rate: usize,
+        producer: Producer,
+        figures: Figures,
+        runtime: Handle,
+    ) -> Self {
         let mut places = HashMap::new();
         for tier in topics.tiers().iter() {
             places.insert(topics.retries(tier), Place { tier, spill: false });
@@ -58,6 +75,7 @@ impl Scheduler {
             places,
             release_rate,
             producer,
+            figures,
             runtime,
             heads: HashMap::new(),
             paces: HashMap::new(),
@@ -68,7 +86,7 @@ impl Scheduler {
     /// the loop.
     fn send_on(&mut self, record: Record, ticket: Ticket, now: Instant) {
         self.pace(ticket.partition(), now).released(now);
-        let topic = self.destination(&record);
+        let Destination { topic, is_release, due_at, figures } = self.destination(&record);
         let producer = self.producer.clone();
         self.runtime.spawn(async move {
             let key = record.key.as_deref().unwrap_or_default();
@@ -78,6 +96,10 @@ impl Scheduler {
             match producer.write(message).await {
                 Ok(_) => {
                     fault_point::crash(CrashPoint::SchedulerAfterProduce);
+                    match is_release {
+                        true => figures.released(due_at, Timestamp::now()),
+                        false => figures.sent_to_next_tier(),
+                    }
                     ticket.finish();
                 }
                 Err(error) => tracing::error!(
@@ -90,18 +112,23 @@ impl Scheduler {
 
     /// Where a record goes, always with its bytes as they are. What cannot be read goes to
     /// `deliveries`, where the consumer dead-letters it.
-    fn destination(&self, record: &Record) -> String {
+    fn destination(&self, record: &Record) -> Destination {
         let value = record.value.clone().unwrap_or_default();
         let place = self.places.get(&*record.topic);
+        let figures = self.figures.of(place.is_some_and(|place| place.spill)).clone();
         let (Some(place), Ok(delivery)) = (place, Delivery::decode(value)) else {
-            return self.deliveries.clone();
+            let topic = self.deliveries.clone();
+            return Destination { topic, is_release: true, due_at: None, figures };
         };
         let tiers = if place.spill { self.topics.spill_tiers() } else { self.topics.tiers() };
-        match after_tier(&delivery, tiers, Timestamp::now()) {
+        let hop = after_tier(&delivery, tiers, Timestamp::now());
+        let topic = match hop {
             Hop::Hold(tier) if place.spill => self.topics.spills(tier),
             Hop::Hold(tier) => self.topics.retries(tier),
             Hop::Release => self.deliveries.clone(),
-        }
+        };
+        let due_at = delivery.wait.map(|wait| wait.due_at);
+        Destination { topic, is_release: matches!(hop, Hop::Release), due_at, figures }
     }
 
     fn pace(&mut self, key: PartitionKey, now: Instant) -> &mut Pace {

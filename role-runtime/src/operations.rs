@@ -1,7 +1,8 @@
-//! The operations listener: health of this process, apart from the public API.
+//! The operations listener: health and metrics of this process, apart from the public API.
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -20,6 +21,7 @@ pub(crate) async fn serve(
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_page))
         .with_state(readiness);
     axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
@@ -31,4 +33,14 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     let roles: serde_json::Map<String, Value> =
         roles.into_iter().map(|(role, ready)| (role.to_owned(), Value::Bool(ready))).collect();
     (status, Json(json!({ "ready": all, "roles": roles }))).into_response()
+}
+
+async fn metrics_page(State(readiness): State<Readiness>) -> Response {
+    match readiness.page().text() {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "write the metrics' page");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }

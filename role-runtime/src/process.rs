@@ -92,6 +92,8 @@ async fn run(ops_listen: SocketAddr, roles: Vec<Role>) -> anyhow::Result<()> {
         let started = (role.start)(readiness.flag(role.name), shutdown.clone());
         running.spawn(async move { started.await.with_context(|| role.name) });
     }
+    readiness.show();
+    readiness.page().show_process(env!("CARGO_PKG_VERSION"));
     // The operations listener outlives the roles' drain, so that it can be watched.
     let ops = tokio::spawn(operations::serve(listener, readiness, CancellationToken::new()));
 

@@ -1,11 +1,15 @@
-//! Which of the process's roles are ready for work.
+//! Which of the process's roles are ready for work, and the page of its metrics.
 
 use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics::Page;
+use metrics::registry::ROLE_READY;
 
 /// The roles of one process, each with whether it is ready.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
     roles: Arc<Mutex<Vec<(&'static str, bool)>>>,
+    page: Page,
 }
 
 impl Readiness {
@@ -18,6 +22,23 @@ impl Readiness {
     /// Every role with whether it is ready.
     pub fn roles(&self) -> Vec<(&'static str, bool)> {
         self.update(|roles| roles.clone())
+    }
+
+    /// The metrics of the process.
+    pub fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// Shows on the page which of the roles that there are by now are ready.
+    pub fn show(&self) {
+        let handle = |(role, _)| (role, self.page.gauge(&ROLE_READY, &[role]));
+        let handles: Vec<_> = self.roles().into_iter().map(handle).collect();
+        let readiness = self.clone();
+        self.page.before_reading(move || {
+            for ((_, gauge), (_, ready)) in handles.iter().zip(readiness.roles()) {
+                gauge.set(ready.into());
+            }
+        });
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut Vec<(&'static str, bool)>) -> T) -> T {
@@ -34,6 +55,11 @@ pub struct ReadyFlag {
 }
 
 impl ReadyFlag {
+    /// Where the role shows its metrics: beside the flag, on the operations listener.
+    pub fn page(&self) -> &Page {
+        &self.readiness.page
+    }
+
     pub fn raise(&self) {
         tracing::info!(role = self.role, "ready");
         self.readiness.update(|roles| {
@@ -54,5 +80,17 @@ mod tests {
         let (gateway, _consumer) = (readiness.flag("gateway"), readiness.flag("consumer"));
         gateway.raise();
         assert_eq!(readiness.roles(), [("gateway", true), ("consumer", false)]);
+    }
+
+    #[test]
+    fn the_page_says_which_roles_are_ready_when_it_is_read() {
+        let readiness = Readiness::default();
+        let (gateway, _consumer) =
+            (readiness.flag("ingest-gateway"), readiness.flag("delivery-consumer"));
+        readiness.show();
+        gateway.raise();
+        let text = readiness.page().text().unwrap();
+        assert!(text.contains("hooklog_role_ready{role=\"ingest-gateway\"} 1\n"), "{text}");
+        assert!(text.contains("hooklog_role_ready{role=\"delivery-consumer\"} 0\n"), "{text}");
     }
 }

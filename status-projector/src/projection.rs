@@ -9,6 +9,7 @@ use deadpool_postgres::Pool;
 use kafka_loop::consumer_loop::{self, LoopConfig};
 use kafka_loop::log_end::LogEnds;
 use kafka_loop::topic_setup;
+use metrics::Page;
 use role_runtime::ReadyFlag;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -20,7 +21,7 @@ use crate::gatherer::{BATCH_BYTES, Gatherer};
 use crate::janitor_task::Janitor;
 use crate::lag_task::LagTask;
 use crate::store::{self, Conflict};
-use crate::watched::{Tally, Watching, watched};
+use crate::watched::{Tally, Watching, watched_on};
 use crate::writer::Writer;
 
 /// The role's name in groups and log lines.
@@ -48,7 +49,8 @@ pub async fn run(
     ready: ReadyFlag,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (watching, _) = watched();
+    let (watching, ends) = watched_on(ready.page());
+    ends.show(ready.page(), &config.kafka.topics);
     run_watched(config, watching, ready, shutdown).await
 }
 
@@ -70,6 +72,7 @@ pub async fn run_watched(
         return Ok(());
     }
     ready.raise();
+    let page = ready.page();
     let janitor = Janitor::new(&config.kafka, config.janitor.clone(), pool.clone(), work)?;
     let keeper = DayKeeper {
         pool: pool.clone(),
@@ -84,7 +87,7 @@ pub async fn run_watched(
         topics: vec![topics.deliveries(), topics.outcomes()],
         lag,
     };
-    let mut projecting = pin!(project_on(&config, &pool, &tally, &shutdown));
+    let mut projecting = pin!(project_on(&config, &pool, &tally, page, &shutdown));
     let beside = Box::pin(async {
         tokio::join!(janitor.run(&shutdown), keeper.run(&shutdown), lag.run(&shutdown))
     });
@@ -100,9 +103,10 @@ async fn project_on(
     config: &Config,
     pool: &Pool,
     tally: &Arc<Tally>,
+    page: &Page,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    while let Some(conflict) = project(config, pool, tally, shutdown).await? {
+    while let Some(conflict) = project(config, pool, tally, page, shutdown).await? {
         // Another projector has these partitions now, or PostgreSQL has lost its last
         // transactions in a crash: its offsets are the truth.
         tracing::warn!(%conflict, "starting again from the offsets in PostgreSQL");
@@ -142,6 +146,7 @@ async fn project(
     config: &Config,
     pool: &Pool,
     tally: &Arc<Tally>,
+    page: &Page,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Option<Conflict>> {
     let topics = &config.kafka.topics;
@@ -165,6 +170,7 @@ async fn project(
         max_unfinished_bytes: BATCH_BYTES * BATCHES_IN_MEMORY,
         recall: 0,
         drain_timeout: config.drain_timeout,
+        page: page.clone(),
     };
     let mut looping = pin!(consumer_loop::run(&config.kafka, loop_config, gatherer, stop.clone()));
     let writer = Writer::new(pool.clone(), topics.outcomes(), config.retention, Arc::clone(tally));

@@ -1,10 +1,15 @@
-//! What a projector tells of itself while it runs, for whoever makes metrics of it.
+//! What a projector tells of itself while it runs.
+
+mod figures;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use metrics::registry::{BATCH_SECONDS, PROJECTED};
+use metrics::{Counter, Histogram, Page};
 use tokio::sync::watch;
 
 use crate::day_keeper::DaysKept;
@@ -34,10 +39,15 @@ pub struct Watching {
 
 /// Both ends.
 pub fn watched() -> (Watching, Watched) {
+    watched_on(&Page::default())
+}
+
+/// The same, with what is counted shown on `page`.
+pub(crate) fn watched_on(page: &Page) -> (Watching, Watched) {
     let (work, work_end) = watch::channel(WorkKept::default());
     let (days, days_end) = watch::channel(DaysKept::default());
     let (lag, lag_end) = watch::channel(ProjectionLag::default());
-    let tally = Arc::new(Tally::default());
+    let tally = Arc::new(Tally::on(page));
     let watched =
         Watched { work: work_end, days: days_end, lag: lag_end, tally: Arc::clone(&tally) };
     (Watching { work, days, lag, tally }, watched)
@@ -62,13 +72,23 @@ pub struct Tally {
     /// milliseconds since the Unix epoch; [`NONE`] if there is none.
     gathered_since: AtomicI64,
     writing_since: AtomicI64,
+    projected: Counter,
+    batch_seconds: Histogram,
 }
 
 const NONE: i64 = i64::MAX;
 
 impl Default for Tally {
     fn default() -> Self {
+        Self::on(&Page::default())
+    }
+}
+
+impl Tally {
+    fn on(page: &Page) -> Self {
         Self {
+            projected: page.counter(&PROJECTED, &[]),
+            batch_seconds: page.histogram(&BATCH_SECONDS, &[]),
             rejected: AtomicU64::new(0),
             of_dropped_days: AtomicU64::new(0),
             gathered_since: AtomicI64::new(NONE),
@@ -115,6 +135,11 @@ impl Tally {
         // In this order: at no moment is it in neither.
         self.writing_since.store(self.gathered_since.load(Ordering::Relaxed), Ordering::Relaxed);
         self.gathered_since.store(NONE, Ordering::Relaxed);
+    }
+
+    pub(crate) fn batch_written(&self, records: usize, took: Duration) {
+        self.projected.inc_by(records as u64);
+        self.batch_seconds.observe(took.as_secs_f64());
     }
 
     pub(crate) fn end_of_write(&self) {

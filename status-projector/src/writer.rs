@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
@@ -63,10 +63,14 @@ impl Writer {
     ) -> Result<(), Conflict> {
         while let Some(mut batch) = batches.recv().await {
             let mut expected = std::mem::take(&mut batch.expected);
+            let began_at = Instant::now();
             let written = self.write(&batch.records, &mut expected, stop).await;
             self.tally.end_of_write();
             match written {
-                Ok(()) => batch.finish(),
+                Ok(()) => {
+                    self.tally.batch_written(batch.records.len(), began_at.elapsed());
+                    batch.finish();
+                }
                 Err(Unwritten::GivenUp) => batch.forget(),
                 Err(Unwritten::Conflict(conflict)) => {
                     // The end of this batch lets the loop hand over the next one, which would

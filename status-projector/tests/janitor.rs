@@ -72,6 +72,7 @@ impl Scene {
             max_unfinished_bytes: 1 << 20,
             recall: 0,
             drain_timeout: Duration::from_millis(10),
+            page: metrics::Page::default(),
         };
         let kafka = self.kafka.clone();
         let role = Worker { finished, held, _holds: holds };

@@ -79,6 +79,10 @@ impl Breaker {
         self.state == State::Closed
     }
 
+    pub fn is_half_open(&self) -> bool {
+        matches!(self.state, State::HalfOpen { .. })
+    }
+
     /// What it would say to a call that starts now.
     pub fn asks(&self, now: Instant) -> Pass {
         match self.state {

@@ -82,6 +82,10 @@ impl<W> Lane<W> {
         self.rate.set(rules.rate_limit);
     }
 
+    pub fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
     pub fn running(&self) -> usize {
         self.running.len()
     }

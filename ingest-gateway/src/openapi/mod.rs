@@ -145,7 +145,7 @@ pub(crate) mod tests {
 
     /// A gateway that needs neither Kafka nor Postgres for what is asked of it here.
     pub(crate) fn service() -> TowerToHyperService<Router> {
-        let gateway = parts(config(&[])).unwrap().gateway;
+        let gateway = parts(config(&[]), &metrics::Page::default()).unwrap().gateway;
         gateway.gate.open();
         TowerToHyperService::new(router(Arc::new(gateway)))
     }

@@ -177,10 +177,17 @@ async fn write(
     target: &Target,
 ) -> Result<Published, NotPublished> {
     let digest = EventDigest::of(event);
-    match target {
+    let published = match target {
         Target::All => to_all(gateway, event, digest).await,
         Target::One(subscription) => to_one(gateway, event, digest, subscription).await,
-    }
+    }?;
+    let counter = match published.reason {
+        None => &gateway.figures.accepted,
+        Some(FilteredBy::EventType) => &gateway.figures.filtered_by_type,
+        Some(FilteredBy::Payload) => &gateway.figures.filtered_by_payload,
+    };
+    counter.inc();
+    Ok(published)
 }
 
 async fn to_all(

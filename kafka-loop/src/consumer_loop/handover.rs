@@ -21,6 +21,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::ages::Ages;
 use super::{ConsumerLoop, FINAL_COMMIT, MAIN_QUEUE_INTERVAL};
 use crate::assignment::Assigned;
 use crate::commit::{self, Commit, Commits};
@@ -75,12 +76,15 @@ impl<R: Role> ConsumerLoop<R> {
                 forgotten: 0,
                 own_offset: own.is_some(),
                 commits: Commits::new(known),
+                ages: Ages::default(),
+                end: None,
                 current: Arc::new(AtomicBool::new(true)),
             });
             spans.push(span);
         }
         self.consumer.incremental_assign(&starts).context("take the assigned partitions")?;
         self.recall.start(spans).context("start a thread to read what was done")?;
+        self.figures.assigned.inc();
         tracing::info!(group = self.config.group, partitions = partitions.len(), "assigned");
         Ok(())
     }
@@ -165,6 +169,7 @@ impl<R: Role> ConsumerLoop<R> {
             self.commit_finally(&mut removed, commit_by)?;
         }
         self.consumer.incremental_unassign(list).context("give the revoked partitions up")?;
+        self.figures.revoked.inc();
         tracing::info!(group = self.config.group, partitions = keys.len(), lost, "revoked");
         Ok(())
     }
@@ -180,6 +185,9 @@ impl<R: Role> ConsumerLoop<R> {
         if !self.committer.is_busy() {
             self.committer.commit(offsets)?;
             answer = self.committer.answer(deadline.duration_since(Instant::now()))?;
+        }
+        if !matches!(answer, Some(Ok(()))) {
+            self.figures.commit_failures.inc();
         }
         match answer {
             Some(Ok(())) => {}

@@ -51,6 +51,7 @@ fn config(kafka: &KafkaSettings, max_unfinished: usize) -> LoopConfig {
         max_unfinished_bytes: 1 << 20,
         recall: 0,
         drain_timeout: Duration::from_secs(2),
+        page: metrics::Page::default(),
     }
 }
 
@@ -383,6 +384,7 @@ async fn what_is_forgotten_at_the_end_does_not_hold_the_end_up_and_is_read_again
         max_unfinished_bytes: 1 << 20,
         recall: 0,
         drain_timeout: SOON,
+        page: metrics::Page::default(),
     };
     let holder = Holder { held: Vec::new(), forgot };
     let settings = kafka.clone();
