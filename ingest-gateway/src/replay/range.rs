@@ -120,10 +120,13 @@ impl Range {
         end: Timestamp,
         limit: usize,
     ) -> Result<Vec<Found>, StorageError> {
-        let (rules, parameters) = self.rules(&end, planned.as_ref());
+        let (rules, mut parameters) = self.rules(&end, planned.as_ref());
+        let most = limit as i64;
+        parameters.push(&most);
         let sql = format!(
             "SELECT id, accepted_at FROM deliveries WHERE {rules} \
-             ORDER BY accepted_at, id LIMIT {limit}"
+             ORDER BY accepted_at, id LIMIT ${}",
+            parameters.len()
         );
         let reading = self.storage.reading(BOUND).await?;
         let rows = reading.query(&sql, &parameters).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pipeline::cancellation::KEPT_BEYOND;
 use pipeline::delivery::Delivery;
 use pipeline::filter::{Match, match_wildcard};
@@ -164,8 +164,8 @@ impl Job {
 
     async fn round(&mut self) -> Result<Round, RoundError> {
         let (id, now) = (self.claimed.replay.id, Timestamp::now());
-        let longest = self.parts.max_delivery_age.saturating_add(KEPT_BEYOND);
-        let Some(tally) = self.store.tally(id, now - longest).await? else {
+        let forgotten = forgotten(now, self.parts.max_delivery_age);
+        let Some(tally) = self.store.tally(id, forgotten).await? else {
             return Ok(Round::Ended);
         };
         self.pace.finished(tally.ended_now, self.looked_at.elapsed());
@@ -286,6 +286,13 @@ fn wants(to: &Subscription, event_type: Option<&str>, payload: &[u8]) -> bool {
         && filter.is_none_or(|filter| filter.lets_through(&Payload::new(payload)))
 }
 
+/// Before when nothing can have been accepted that is still about.
+fn forgotten(now: Timestamp, max_age: Duration) -> Timestamp {
+    let kept = SignedDuration::try_from(max_age.saturating_add(KEPT_BEYOND)).ok();
+    let then = kept.and_then(|kept| now.checked_sub(kept).ok());
+    then.unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH)
+}
+
 /// As Postgres and the record keep it.
 fn in_micros(at: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
@@ -296,6 +303,14 @@ mod tests {
     use pipeline::payload_filter::PayloadFilter;
 
     use super::*;
+
+    #[test]
+    fn what_has_no_row_counts_as_ended_once_it_is_older_than_a_delivery_and_a_week() {
+        let now: Timestamp = "2026-03-21T00:00:00Z".parse().unwrap();
+        let week = Duration::from_secs(7 * 86_400);
+        assert_eq!(forgotten(now, week).to_string(), "2026-03-07T00:00:00Z");
+        assert_eq!(forgotten(now, Duration::MAX), Timestamp::UNIX_EPOCH);
+    }
 
     #[test]
     fn the_other_subscriptions_types_and_payload_filter_are_asked() {

@@ -98,17 +98,17 @@ mod tests {
 
     use super::*;
 
-    fn told(body: Value) -> Read<Wanted> {
+    fn told(body: &Value) -> Read<Wanted> {
         read(body.as_object().unwrap(), "2026-03-05T00:00:00Z".parse().unwrap())
     }
 
     #[test]
     fn a_range_is_enough_and_means_dead_letters() {
         let range = json!({"from": "2026-03-04T00:00:00Z", "to": "2026-03-04T01:00:00+01:00"});
-        let refused = told(range).unwrap_err();
+        let refused = told(&range).unwrap_err();
         assert_eq!(refused, [FieldError::at("/from", "It must be earlier than to.")]);
         let range = json!({"from": "2026-03-04T00:00:00Z", "to": "2027-01-01T00:00:00Z"});
-        let wanted = told(range).unwrap();
+        let wanted = told(&range).unwrap();
         assert_eq!(wanted.scope.states, [State::DeadLettered]);
         assert_eq!((wanted.scope.subscription_id, wanted.scope.event_type), (None, None));
         assert_eq!((wanted.to_subscription_id, wanted.description), (None, None));
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn every_field_is_read_and_a_null_is_none() {
         let id = "0190a0e0-0000-7000-8000-000000000001";
-        let wanted = told(json!({
+        let wanted = told(&json!({
             "from": "2026-03-04T00:00:00Z", "to": "2026-03-04T00:00:01Z",
             "status": ["cancelled", "delivered", "cancelled"], "subscription_id": id,
             "event_type": "a.b", "to_subscription_id": id, "description": null,
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_with_its_place() {
-        let errors = told(json!({
+        let errors = told(&json!({
             "from": "now", "status": ["pending", "failed"], "subscription_id": 1,
             "event_type": "", "to_subscription": null,
         }));
@@ -154,6 +154,6 @@ mod tests {
     #[test]
     fn what_is_yet_to_be_accepted_is_not_replayed() {
         let range = json!({"from": "2026-03-05T00:00:00Z", "to": "2026-03-06T00:00:00Z"});
-        assert_eq!(told(range).unwrap_err()[0].pointer, "/from");
+        assert_eq!(told(&range).unwrap_err()[0].pointer, "/from");
     }
 }
