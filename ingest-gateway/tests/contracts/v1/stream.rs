@@ -35,7 +35,7 @@ impl Client {
     async fn read_until(&mut self, text: &str) -> &str {
         let read = async {
             while !self.read.contains(text) {
-                let mut bytes = [0; 16_384];
+                let mut bytes = vec![0; 16_384];
                 let count = self.stream.read(&mut bytes).await.unwrap();
                 assert!(count > 0, "it ended before {text}: {}", self.read);
                 self.read.push_str(str::from_utf8(&bytes[..count]).unwrap());
@@ -47,7 +47,7 @@ impl Client {
 
     /// Whether the other side has ended the connection.
     async fn ends(&mut self) {
-        let mut bytes = [0; 16_384];
+        let mut bytes = vec![0; 16_384];
         let read = async { while self.stream.read(&mut bytes).await.unwrap_or(0) > 0 {} };
         tokio::time::timeout(PATIENCE, read).await.expect("it ends");
     }
