@@ -53,7 +53,7 @@ pub(crate) fn sheet(replay: &Value, colour: bool) -> String {
     )
 }
 
-/// How far it has come, on one line.
+/// How far it has come, on a line that a terminal of 80 columns holds.
 pub(crate) fn progress(replay: &Value) -> String {
     let number = |name| count(replay, name);
     let passed = number("published") + number("skipped");
@@ -65,10 +65,9 @@ pub(crate) fn progress(replay: &Value) -> String {
         _ => passed.to_string(),
     };
     format!(
-        "{}: {of}, {} skipped; {} finished: {} delivered, {} dead-lettered",
+        "{}: {of}, {} skipped; {} delivered, {} dead-lettered",
         harmless::line(&text(replay, "state")),
         number("skipped"),
-        number("finished"),
         number("delivered"),
         number("dead_lettered"),
     )
@@ -102,7 +101,7 @@ mod tests {
     fn progress_is_told_with_and_without_a_total() {
         assert_eq!(
             progress(&replay()),
-            "running: 123 of 500 (24 %), 3 skipped; 100 finished: 90 delivered, 10 dead-lettered"
+            "running: 123 of 500 (24 %), 3 skipped; 90 delivered, 10 dead-lettered"
         );
         let mut unknown = replay();
         unknown["total"] = Value::Null;

@@ -183,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn a_column_is_aligned_behind_wide_characters_and_combining_ones() {
+        let mut table = Table::new(&["NAME", "ID"]);
+        for name in ["\u{4f60}\u{597d}", "e\u{301}", "plain"] {
+            table.row([name.into(), "1".into()]);
+        }
+        let rendered = table.render(false);
+        let before = |line: &str| line[..line.len() - 1].width();
+        assert!(rendered.lines().skip(1).all(|line| before(line) == "plain  ".len()), "{rendered}");
+    }
+
+    #[test]
     fn colours_do_not_move_columns() {
         let plain = table().render(true).replace("\u{1b}[0m", "");
         let plain = ["32", "31", "33"]

@@ -304,3 +304,19 @@ async fn somebody_else_at_the_url_is_told_and_gets_no_second_request() {
     run(&nobody, &["stats"]).refused(3, "cannot reach http://127.0.0.1:");
     run(&nobody, &["tail"]).refused(3, "cannot reach http://127.0.0.1:");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_read_until_there_is_no_more_and_an_empty_one_that_promises_more_ends_it() {
+    let page = |text: &str| format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{text}");
+    let pages = [
+        r#"{"data":[{"id":"a","new":1.50}],"next_cursor":"1"}"#,
+        r#"{"data":[{"id":"b"}],"next_cursor":null}"#,
+    ];
+    let url = answering(pages.map(page).to_vec());
+    let ran = run(&url, &["subscriptions", "list", "--json"]);
+    let whole = r#"{"data":[{"id":"a","new":1.50},{"id":"b"}],"next_cursor":null}"#;
+    assert_eq!(ran.out.trim_end(), whole, "{ran:?}");
+    let url = answering(vec![page(r#"{"data":[],"next_cursor":"1"}"#)]);
+    let ran = run(&url, &["subscriptions", "list"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
+}
