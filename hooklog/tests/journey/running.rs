@@ -42,6 +42,11 @@ impl Hooklog {
         hooklog
     }
 
+    /// The URL of a path on the operations port.
+    pub fn operations(&self, path: &str) -> String {
+        format!("{}{path}", self.ops)
+    }
+
     /// Waits until every role is ready.
     pub async fn ready(&self) {
         let url = format!("{}/readyz", self.ops);
