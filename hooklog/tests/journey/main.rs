@@ -8,6 +8,7 @@ mod faults;
 mod idempotency;
 mod kafka_native;
 mod lanes;
+mod made_anew;
 mod metrics_page;
 mod own_settings;
 mod public_records;
