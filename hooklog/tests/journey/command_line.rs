@@ -4,8 +4,8 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -262,22 +262,34 @@ async fn outcomes_are_followed_as_they_happen() {
     assert!(ids.len() == 2 && sent.iter().all(|id| ids.contains(&id)), "{lines:?}");
 }
 
-/// Answers one connection after the other with these bytes, and then nobody.
-fn answering(answers: Vec<String>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for answer in answers {
-            let (mut connection, _) = listener.accept().unwrap();
-            let mut head = BufReader::new(connection.try_clone().unwrap());
-            let mut line = String::new();
-            while head.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
+/// Answers one connection after the other with these bytes, and then nobody; keeps their heads.
+struct Answering {
+    url: String,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Answering {
+    fn start(answers: Vec<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&heads);
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut connection, _) = listener.accept().unwrap();
+                let mut reader = BufReader::new(connection.try_clone().unwrap());
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+                heard.lock().unwrap().push(head);
+                connection.write_all(answer.as_bytes()).unwrap();
             }
-            connection.write_all(answer.as_bytes()).unwrap();
-        }
-    });
-    url
+        });
+        Self { url, heads }
+    }
+
+    fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,8 +297,9 @@ async fn a_stream_that_ends_is_followed_again_a_bounded_number_of_times() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
     let outcome = "event: outcome\nid: 0:1\ndata: {\"state\":\"delivered\",\"kind\":\"end\"}\n\n";
     let gap = "event: gap\ndata: {\"missed\":7}\n\n";
-    let url = answering(vec![format!("{head}{outcome}"), format!("{head}{gap}{outcome}")]);
-    let ran = run(&url, &["tail", "--reconnects", "1"]);
+    let server =
+        Answering::start(vec![format!("{head}{outcome}"), format!("{head}{gap}{outcome}")]);
+    let ran = run(&server.url, &["tail", "--reconnects", "1"]);
     assert_eq!((ran.code, ran.out.lines().count()), (Some(3), 2), "{ran:?}");
     assert!(ran.said.contains("7 outcomes were missed"), "{ran:?}");
     assert_eq!(ran.said.matches("connecting again (1 of 1)").count(), 2, "{ran:?}");
@@ -296,11 +309,16 @@ async fn a_stream_that_ends_is_followed_again_a_bounded_number_of_times() {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_at_the_url_is_told_and_gets_no_second_request() {
     let answer = |head: &str| vec![format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n<html>")];
-    let elsewhere = answering(answer("200 OK"));
-    run(&elsewhere, &["stats"]).refused(1, "HTTP 200 and no JSON");
-    let nobody = answering(Vec::new());
-    let moved = answering(answer(&format!("302 Found\r\nlocation: {nobody}/v1/stats")));
-    run(&moved, &["stats", "--key", "k"]).refused(1, "HTTP 302 and not hooklog's");
+    let elsewhere = Answering::start(answer("200 OK"));
+    run(&elsewhere.url, &["stats"]).refused(1, "HTTP 200 and no JSON");
+    assert!(!elsewhere.heads()[0].contains("authorization"), "{:?}", elsewhere.heads());
+    let there = Answering::start(answer("200 OK"));
+    let moved = answer(&format!("302 Found\r\nlocation: {}/v1/stats", there.url));
+    let moved = Answering::start(moved);
+    run(&moved.url, &["stats", "--key", "k"]).refused(1, "HTTP 302 and not hooklog's");
+    assert!(moved.heads()[0].contains("authorization: Bearer k\r\n"), "{:?}", moved.heads());
+    assert_eq!(there.heads(), Vec::<String>::new());
+    let nobody = Answering::start(Vec::new()).url;
     run(&nobody, &["stats"]).refused(3, "cannot reach http://127.0.0.1:");
     run(&nobody, &["tail"]).refused(3, "cannot reach http://127.0.0.1:");
 }
@@ -312,11 +330,15 @@ async fn pages_are_read_until_there_is_no_more_and_an_empty_one_that_promises_mo
         r#"{"data":[{"id":"a","new":1.50}],"next_cursor":"1"}"#,
         r#"{"data":[{"id":"b"}],"next_cursor":null}"#,
     ];
-    let url = answering(pages.map(page).to_vec());
-    let ran = run(&url, &["subscriptions", "list", "--json"]);
+    let server = Answering::start(pages.map(page).to_vec());
+    let below = format!("{}/below/", server.url);
+    let ran = run(&below, &["subscriptions", "list", "--limit", "101", "--json"]);
     let whole = r#"{"data":[{"id":"a","new":1.50},{"id":"b"}],"next_cursor":null}"#;
     assert_eq!(ran.out.trim_end(), whole, "{ran:?}");
-    let url = answering(vec![page(r#"{"data":[],"next_cursor":"1"}"#)]);
-    let ran = run(&url, &["subscriptions", "list"]);
+    let asked = server.heads();
+    assert!(asked[0].starts_with("GET /below/v1/subscriptions?limit=100 "), "{asked:?}");
+    assert!(asked[1].starts_with("GET /below/v1/subscriptions?limit=100&cursor=1 "), "{asked:?}");
+    let empty = Answering::start(vec![page(r#"{"data":[],"next_cursor":"1"}"#)]);
+    let ran = run(&empty.url, &["subscriptions", "list"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
 }
