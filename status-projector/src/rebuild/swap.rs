@@ -16,8 +16,9 @@ use crate::fold::PartitionName;
 /// For the live projector's transaction, which may be in the middle of a batch.
 const WAIT_FOR_OFFSETS_SQL: &str =
     "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '30s'";
-/// For reads: those that come later wait behind this.
-const WAIT_FOR_READS_SQL: &str = "SET LOCAL lock_timeout = '1s'";
+/// For reads: those that come later wait behind this. Longer than `deadlock_timeout`, after which
+/// PostgreSQL takes a table from an autovacuum that holds it.
+const WAIT_FOR_READS_SQL: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// Lets nobody move the live offsets until the transaction ends, and tells where they are.
 /// Reading them goes on.
@@ -42,6 +43,10 @@ pub(super) async fn swap(
     schemas: &Schemas,
 ) -> anyhow::Result<Duration> {
     let live = &schemas.live;
+    // First the new tables, which nobody reads, and an autovacuum likes for being new.
+    let take =
+        format!("LOCK TABLE {NEXT}.deliveries, {NEXT}.delivery_attempts IN ACCESS EXCLUSIVE MODE");
+    transaction.batch_execute(&take).await.context("take the new tables")?;
     transaction.batch_execute(WAIT_FOR_READS_SQL).await?;
     let hold =
         format!("LOCK TABLE {live}.deliveries, {live}.delivery_attempts IN ACCESS EXCLUSIVE MODE");
