@@ -54,7 +54,7 @@ export function panel(title, body, { note, flush = false } = {}) {
 
 /** Nothing is here: why, and what to do about it. */
 export function empty(title, text, actions = []) {
-  return h("div", { class: "empty" }, h("h3", {}, title), h("p", {}, text), actions.length > 0 && h("div", { class: "actions" }, actions));
+  return h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), actions.length > 0 && h("div", { class: "actions" }, actions));
 }
 
 export function skeletons(lines) {
