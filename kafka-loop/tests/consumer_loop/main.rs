@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod completed;
+mod figures;
 mod kafka_wire;
 mod large;
 mod rebalance;
