@@ -69,7 +69,8 @@ impl Browser {
         let Ok(driver) = driver else {
             let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
             assert!(!in_ci, "CI needs chromium and chromium-driver");
-            eprintln!("not tested: no chromedriver (Debian: chromium and chromium-driver)");
+            let said = "not tested: no chromedriver (Debian: chromium and chromium-driver)";
+            let _ = writeln!(std::io::stderr(), "{said}");
             return None;
         };
         let mut browser = Self { driver, address, http: Http::default(), session: String::new() };

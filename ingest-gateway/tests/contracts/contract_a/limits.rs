@@ -122,7 +122,7 @@ async fn routes_answer_with_and_without_a_slash_and_others_in_the_seeds_words() 
             assert_eq!(answer.status, status, "{path}");
         }
     }
-    for path in ["/", "/nothing", "/subscriptions/a/b/c"] {
+    for path in ["/nothing", "/subscriptions/a/b/c"] {
         let answer = gateway.get(path).await;
         assert_eq!((answer.status.as_u16(), answer.json()), (404, detail("Not Found")), "{path}");
     }
