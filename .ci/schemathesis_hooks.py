@@ -99,7 +99,7 @@ def after_call(context, case, response):
     if not response.content:
         return
     answer = response.json()
-    if isinstance(answer, dict) and "target_url" in answer:
+    if isinstance(answer, dict) and "target_url" in answer and "id" in answer:
         subscriptions[answer["id"]] = answer
     elif isinstance(answer, dict) and case.method == "POST":
         deliveries.extend(filter(None, [answer.get("webhook_id"), answer.get("task_id")]))
