@@ -70,6 +70,8 @@ async fn a_subscription_is_created_paused_and_deleted_with_the_keyboard_alone() 
     browser.tab_to("Pause").await;
     browser.press(ENTER).await;
     browser.shows("Paused").await;
+    // The page is drawn again with what is possible now.
+    browser.shows("Resume").await;
     browser.tab_to("Delete").await;
     browser.press(ENTER).await;
     browser.shows("Delete this subscription?").await;
