@@ -26,6 +26,10 @@ const MAX_CONNECTIONS: u16 = 200;
 const INIT_BOUND: Duration = Duration::from_secs(60);
 const READY_BOUND: Duration = Duration::from_secs(60);
 const STOP_GRACE: Duration = Duration::from_secs(15);
+/// How long the sessions of a server that was killed may take to notice it and let go.
+const ORPHANS_BOUND: Duration = Duration::from_secs(20);
+/// What a server writes that finds them.
+const ORPHANS_HOLD: &str = "pre-existing shared memory block";
 
 /// Why PostgreSQL is not running.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,14 @@ pub struct Postgres {
 impl Postgres {
     /// Starts the server and waits until it serves; does nothing if it runs.
     pub fn start(&mut self) -> Result<(), PostgresError> {
+        eventually(ORPHANS_BOUND, || match self.start_once() {
+            Err(PostgresError::Ended { tail, .. }) if tail.contains(ORPHANS_HOLD) => None,
+            started => Some(started),
+        })
+        .unwrap_or_else(|| self.start_once())
+    }
+
+    fn start_once(&mut self) -> Result<(), PostgresError> {
         if self.is_running() {
             return Ok(());
         }
