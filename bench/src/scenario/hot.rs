@@ -1,4 +1,6 @@
-//! One subscription has 100 times the load of each of the others.
+//! One subscription has 100 times the load of each of the others. Beside it stands the same load
+//! spread over as many subscriptions as it takes, at the same receiver: what is judged is that
+//! one has it all, and not that there is more to do.
 
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ pub struct Arguments {
     /// Seconds of each phase.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
-    /// Phases without and with the hot subscription, by turns.
+    /// Phases with the load spread and with the hot subscription, by turns.
     #[arg(long, default_value_t = 2)]
     rounds: usize,
     /// The others.
@@ -39,22 +41,26 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
     let hot_receiver = ground.receivers(1, &slower).await?;
     let others = ground.subscribe(arguments.subscriptions, &good).await?;
     let hot = ground.subscribe(1, &hot_receiver).await?;
-    let all = arguments.rate * others.len() as f64;
+    let crowd = ground.subscribe(TIMES as usize, &hot_receiver).await?;
+    let (all, extra) = (arguments.rate * others.len() as f64, arguments.rate * TIMES);
     ground.warm_up(&others, all).await?;
-    ground.warm_up(&hot, arguments.rate * TIMES).await?;
+    ground.warm_up(&hot, extra).await?;
+    ground.warm_up(&crowd, extra).await?;
 
-    let (mut without, mut with) = (Phases::default(), Phases::default());
+    let (mut spread, mut with) = (Phases::default(), Phases::default());
     let mut hot_cohorts = Vec::new();
     for _ in 0..arguments.rounds {
-        let cohort = ground.board.cohort();
-        let traffic: Vec<Traffic<'_>> = open_loop::spread(&others, cohort, all).collect();
+        let (cohort, rest) = (ground.board.cohort(), ground.board.cohort());
+        let traffic: Vec<Traffic<'_>> = open_loop::spread(&others, cohort, all)
+            .chain(open_loop::spread(&crowd, rest, extra))
+            .collect();
         let span = open_loop::run(&ground.board, &ground.source, &traffic, length).await;
-        without.push((cohort, span));
-        ground.board.settled(&[cohort], LATE).await;
+        spread.push((cohort, span));
+        ground.board.settled(&[cohort, rest], LATE).await;
 
         let (cohort, rest) = (ground.board.cohort(), ground.board.cohort());
         let traffic: Vec<Traffic<'_>> = open_loop::spread(&others, cohort, all)
-            .chain(open_loop::spread(&hot, rest, arguments.rate * TIMES))
+            .chain(open_loop::spread(&hot, rest, extra))
             .collect();
         let span = open_loop::run(&ground.board, &ground.source, &traffic, length).await;
         with.push((cohort, span));
@@ -66,16 +72,15 @@ pub async fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Repor
     let mut report = Report::new(
         "hot",
         format!(
-            "{} subscriptions with {} events/s each, without and with one that has {}, {} x {} s \
-             each",
+            "{} subscriptions with {} events/s each, beside {TIMES} more and beside one that has \
+             {extra}, {} x {} s each",
             others.len(),
             arguments.rate,
-            arguments.rate * TIMES,
             arguments.rounds,
             arguments.seconds
         ),
     );
-    compare(&mut report, &ground.board, &without, &with);
+    compare(&mut report, &ground.board, &spread, &with);
     let tallies = ground.board.tallies(&hot_cohorts);
     let seen = crate::tally::latency(&tallies, ground.board.now());
     report.figure("the hot one's own p99, ms", seen.p99.as_secs_f64() * 1_000.0, None);
