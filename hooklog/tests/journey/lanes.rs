@@ -93,7 +93,10 @@ async fn after_a_410_the_work_waits_and_goes_out_when_somebody_resumes() {
     }
     let calls = receiver.calls();
     assert_eq!(calls.iter().filter(|call| call.path == "/moved").count(), 1, "called again");
-    assert_eq!(calls.iter().filter(|call| call.path == "/here").count(), 3);
+    // What was put aside and not yet committed at the kill may be called once more.
+    let ids =
+        calls.iter().filter(|call| call.path == "/here").map(|call| &call.headers["webhook-id"]);
+    assert_eq!(ids.collect::<std::collections::HashSet<_>>().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
